@@ -1,0 +1,45 @@
+"""The running example of the book, small enough to enumerate."""
+
+import numpy as np
+
+from dlm_core._validation import integer, real_array
+
+__all__ = ["alternating"]
+
+
+def alternating(length=4, noise=0.1):
+    """Joint table of a noisy alternating word: ABAB... or BABA..., each with probability 1/2.
+
+    Every letter is then flipped independently with probability ``noise``. Revealing two letters
+    at once mixes the two words up, which is what users of diffusion language models see when
+    ``ABAB`` and ``BABA`` are both good answers.
+
+    Parameters
+    ----------
+    length : int
+        Number of binary tokens, 1 to 20.
+    noise : float
+        Probability of a flip, in [0, 1].
+
+    Returns
+    -------
+    ndarray, shape (2,) * length
+        The joint probabilities; token 0 is A and token 1 is B.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of range.
+    """
+    length = integer("length", length, 1, 20)
+    noise = float(real_array("noise", noise, ndim=0))
+    if not 0 <= noise <= 1:
+        raise ValueError(f"noise must lie in [0, 1], got {noise}")
+    words = []
+    for first in (0, 1):
+        word = np.ones(())
+        for position in range(length):
+            letter = (first + position) % 2
+            word = np.multiply.outer(word, np.where(np.arange(2) == letter, 1 - noise, noise))
+        words.append(word)
+    return 0.5 * (words[0] + words[1])

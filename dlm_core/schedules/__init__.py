@@ -1,0 +1,18 @@
+"""Laws of unmasking sizes: each schedule is a law on compositions of L into K parts."""
+
+from dlm_core.schedules.adaptive import DTCAdaptive, TCAdaptive
+from dlm_core.schedules.base import Schedule, residuals, target_weights
+from dlm_core.schedules.fixed import BestDeterministic, Cosine, Equal, FixedSizes, Geometric
+
+__all__ = [
+    "BestDeterministic",
+    "Cosine",
+    "DTCAdaptive",
+    "Equal",
+    "FixedSizes",
+    "Geometric",
+    "Schedule",
+    "TCAdaptive",
+    "residuals",
+    "target_weights",
+]

@@ -1,0 +1,271 @@
+r"""The two random schedules of the paper (Zhao and Cai, arXiv 2602.20126).
+
+Both choose a random set of ``K - 1`` of the numbers ``1, ..., L - 1``; the chosen numbers are the
+counts of tokens left masked at the ends of the iterations (TC-adaptive), or the counts revealed
+(DTC-adaptive). The set ``M`` has probability proportional to :math:`\prod_{m \in M} 1/m`: this
+closed law equals the law that the schemes' recursions define (``dlm_core.exact`` writes those down
+in rational arithmetic; the book proves the equality and the tests check it).
+
+Drawing scans ``t = L-1, ..., 1`` and decides whether ``t`` is chosen given that ``k`` of
+``{1, ..., t}`` are still to be chosen. The odds against it are ratios of elementary symmetric
+polynomials of ``1, 1/2, ..., 1/t``, and obey a recursion of positive terms that neither overflows
+nor cancels, although the polynomials themselves span hundreds of orders of magnitude.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from dlm_core._validation import frozen, generator, integer
+from dlm_core.schedules.base import Schedule
+
+__all__ = ["DTCAdaptive", "TCAdaptive"]
+
+
+def _odds_against(length, steps):
+    r"""Odds against choosing ``t`` when ``k`` of ``{1, ..., t}`` are still to be chosen.
+
+    With :math:`e_k(t)` the elementary symmetric polynomial of :math:`1, 1/2, \dots, 1/t`, the odds
+    are :math:`\rho_t(k) = t\, e_k(t-1) / e_{k-1}(t-1)`, and
+    :math:`e_k(t) = e_k(t-1) + e_{k-1}(t-1)/t` gives
+
+    .. math:: \rho_{t+1}(k) = \tfrac{t+1}{t}\,\frac{\rho_t(k-1)}{1+\rho_t(k-1)}\,(1+\rho_t(k)).
+
+    Only the states from which a draw can come, :math:`K-L+t \le k \le t`, are computed; the others
+    stay 0 and their memory untouched. Time O(KL), vectorised over ``k``.
+
+    Returns
+    -------
+    ndarray, shape (length, steps)
+        Entry ``[t, k]``; row 0 is not used, column 0 is infinite.
+    """
+    odds = np.zeros((length, steps))
+    odds[:, 0] = np.inf
+    if steps > 1:
+        t = np.arange(2, length)
+        odds[2:, 1] = t * np.cumsum(1 / (t - 1))
+    plus_one = np.empty(steps)
+    for t in range(2, length - 1):
+        low, high = max(2, steps - length + t + 1), min(steps, t + 2)
+        if low >= high:
+            continue
+        row, below = odds[t, low - 1 : high], plus_one[low - 1 : high]
+        np.add(row, 1, out=below)
+        following = odds[t + 1, low:high]
+        np.divide(row[:-1], below[:-1], out=following)
+        following *= below[1:]
+        following *= (t + 1) / t
+    return odds
+
+
+@dataclass(frozen=True)
+class _Adaptive(Schedule):
+    """The random set that both schedules share; the subclasses read it in opposite directions."""
+
+    length: int
+    steps: int
+
+    def __post_init__(self):
+        self._check_shape()
+
+    @property
+    @abstractmethod
+    def constant(self):
+        """float: the constant of the schedule's guarantee."""
+
+    @cached_property
+    def _odds(self):
+        return frozen(_odds_against(self.length, self.steps))
+
+    def _sample_chosen(self, n, rng):
+        """Draw ``n`` sets; return the numbers ``0 < m_1 < ... < m_{K-1} < L`` with both ends."""
+        n, rng = integer("n", n, 0), generator("rng", rng)
+        chosen = np.zeros((self.length, n), dtype=bool)
+        left = np.full(n, self.steps - 1)
+        odds, chance, uniform = self._odds, np.empty(n), np.empty(n)
+        for t in range(self.length - 1, 0, -1):
+            np.take(odds[t], left, out=chance, mode="clip")
+            np.reciprocal(np.add(chance, 1, out=chance), out=chance)
+            np.less(rng.random(out=uniform), chance, out=chosen[t])
+            left -= chosen[t]
+        marks = np.empty((n, self.steps + 1), dtype=np.int64)
+        marks[:, 0], marks[:, -1] = 0, self.length
+        # one scan of a contiguous table, several times faster than np.nonzero on its transpose
+        flat = np.flatnonzero(np.ascontiguousarray(chosen.T)).reshape(n, self.steps - 1)
+        np.subtract(flat, np.arange(n)[:, np.newaxis] * self.length, out=marks[:, 1:-1])
+        return marks
+
+    @cached_property
+    def _marginals(self):
+        """Chance that ``t`` is chosen, shape (length,), and mean of each chosen number, ascending.
+
+        Forward pass over the states (t, k) of the scan: O(KL) time, O(K) memory beside the table.
+        """
+        chosen = np.zeros(self.length)
+        mean_number = np.zeros(self.steps)
+        for t, arrive, take, _ in self._scan():
+            share = arrive * take
+            chosen[t] = share.sum()
+            mean_number += t * share
+        return frozen(chosen), frozen(mean_number[1:])
+
+    def _scan(self):
+        """Yield ``t``, the law of ``k`` at ``t``, and the chances to take and to pass ``t``."""
+        arrive = np.zeros(self.steps)
+        arrive[-1] = 1.0
+        for t in range(self.length - 1, 0, -1):
+            odds = self._odds[t]
+            take = 1 / (1 + odds)
+            skip = np.ones(self.steps)
+            np.multiply(odds[1:], take[1:], out=skip[1:])
+            yield t, arrive, take, skip
+            moved = arrive[1:] * take[1:]
+            arrive = arrive * skip
+            arrive[:-1] += moved
+
+
+@dataclass(frozen=True)
+class TCAdaptive(_Adaptive):
+    r"""The TC-adaptive schedule: :math:`E\,KL = c_{K,L}\, TC(X)` for every distribution.
+
+    With ``k`` iterations and ``l`` tokens left, the number ``m`` left masked after this iteration
+    is drawn with probability proportional to :math:`w_k(m)` (``dlm_core.exact.tc_law``). The
+    remaining counts are the chosen set; the sizes are the cycle lengths, in size-biased order, of
+    a uniformly random permutation conditioned to have ``K`` cycles.
+
+    Parameters
+    ----------
+    length, steps : int
+        ``L >= 1`` and ``1 <= K <= L``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no integer or out of range.
+
+    Examples
+    --------
+    >>> schedule = TCAdaptive(length=12, steps=4)
+    >>> sizes = schedule.sample(1000, np.random.default_rng(0))
+    >>> sizes.shape, set(sizes.sum(axis=1).tolist())
+    ((1000, 4), {12})
+    """
+
+    @cached_property
+    def constant(self):
+        r"""float: :math:`c_{K,L}`, by the recursion of the coefficients; 0 when ``K = L``.
+
+        :math:`a_{k,l} = 1/c_{k,l} - 1` obeys
+        :math:`a_{k,l+1} = a_{k,l}\,(l + a_{k-1,l}) / (l + a_{k,l})` with :math:`a_{1,l} = 0` and
+        :math:`a_{k,k+1} = k(k+1)/2 - 1`. Time O(KL), memory O(K).
+        """
+        length, steps = self.length, self.steps
+        if steps == length:
+            return 0.0
+        a = np.arange(1, steps + 1) * np.arange(2, steps + 2) / 2 - 1
+        for remaining in range(3, length):
+            # a[k-1] holds a_{k, remaining} for k < remaining, and its first value for later k
+            low, high = max(2, steps - length + remaining + 1), min(steps + 1, remaining)
+            if low < high:
+                here, before = a[low - 1 : high - 1], a[low - 2 : high - 2]
+                a[low - 1 : high - 1] = here * (remaining + before) / (remaining + here)
+        return float(1 / (1 + a[-1]))
+
+    def sample(self, n, rng):
+        marks = self._sample_chosen(n, rng)
+        sizes = np.empty((len(marks), self.steps), dtype=np.int64)
+        np.subtract(marks[:, 1:], marks[:, :-1], out=sizes[:, ::-1])
+        return sizes
+
+    @property
+    def start_probabilities(self):
+        chosen, _ = self._marginals
+        return frozen(np.concatenate([[1.0], chosen[:0:-1]]))
+
+    @cached_property
+    def residual(self):
+        # After t in the scan, the run of numbers that are passed: its mean length from each state.
+        run = np.zeros((self.length, self.steps))
+        for t in range(1, self.length):
+            odds = self._odds[t]
+            run[t, 0] = t
+            run[t, 1:] = odds[1:] / (1 + odds[1:]) * (1 + run[t - 1, 1:])
+        mean = [arrive @ run[t] for t, arrive, _, _ in self._scan()]
+        return frozen(np.array(mean, dtype=np.float64))
+
+    @property
+    def mean_sizes(self):
+        _, numbers = self._marginals
+        return frozen(np.diff(numbers, prepend=0, append=self.length)[::-1])
+
+
+@dataclass(frozen=True)
+class DTCAdaptive(_Adaptive):
+    r"""The DTC-adaptive schedule: :math:`E\,KL \le f_{K,0}\, DTC(X)` for every distribution.
+
+    With ``k`` iterations left and ``i`` tokens revealed, the next boundary ``b`` is drawn with
+    probability proportional to :math:`v_k(b)` (``dlm_core.exact.dtc_law``). The boundaries are
+    the chosen set: the schedule is the time reversal of ``TCAdaptive``.
+
+    Parameters
+    ----------
+    length, steps : int
+        ``L >= 1`` and ``1 <= K <= L``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no integer or out of range.
+    """
+
+    @cached_property
+    def constant(self):
+        r"""float: :math:`f_{K,0}`, by the recursion of the coefficients; 0 when ``K = L``.
+
+        :math:`Z_{k,i} = 1 + 1/f_{k,i}` obeys
+        :math:`Z_{k,i-1} = Z_{k,i}\,(i + Z_{k-1,i}) / (i + Z_{k,i})` with
+        :math:`Z_{1,i} = L/(L-i-1)` and :math:`Z_{k,L-k-1} = L-k + Z_{k-1,L-k}`. Time O(KL),
+        memory O(K).
+        """
+        length, steps = self.length, self.steps
+        if steps == length:
+            return 0.0
+        z = np.full(steps, np.nan)
+        z[0] = length
+        for i in range(length - 2, 0, -1):
+            # z[k-1] goes from Z_{k,i} to Z_{k,i-1}
+            newest = length - i
+            if newest <= steps:
+                z[newest - 1] = i + z[newest - 2]
+            low, high = max(2, steps - i + 1), min(steps + 1, newest)
+            if low < high:
+                here, before = z[low - 1 : high - 1], z[low - 2 : high - 2]
+                z[low - 1 : high - 1] = here * (i + before) / (i + here)
+            z[0] = length / (length - i)
+        return float(1 / (z[-1] - 1))
+
+    def sample(self, n, rng):
+        return np.diff(self._sample_chosen(n, rng), axis=1)
+
+    @property
+    def start_probabilities(self):
+        chosen, _ = self._marginals
+        return frozen(np.concatenate([[1.0], chosen[1:]]))
+
+    @cached_property
+    def residual(self):
+        # Scanning down, W_t = 1 + W_{t+1} where t is passed and 0 where it is chosen.
+        mean = np.zeros(self.length)
+        above = np.zeros(self.steps)
+        for t, arrive, _, skip in self._scan():
+            passed = skip * (arrive + above)
+            mean[t] = passed.sum()
+            above = passed
+        return frozen(mean[1:])
+
+    @property
+    def mean_sizes(self):
+        _, numbers = self._marginals
+        return frozen(np.diff(numbers, prepend=0, append=self.length))

@@ -1,0 +1,186 @@
+"""What every unmasking schedule answers."""
+
+from abc import ABC, abstractmethod
+from dataclasses import fields
+
+import numpy as np
+
+from dlm_core._validation import integer, real_array
+
+__all__ = ["Schedule", "residuals", "target_weights"]
+
+_TARGETS = {
+    "tc": lambda j, length: length - j,
+    "dtc": lambda j, length: j,
+    "min": lambda j, length: np.minimum(j, length - j),
+    "product": lambda j, length: j * (length - j) / length,
+}
+
+
+def target_weights(target, length):
+    r"""The weights :math:`r_j` of a guarantee :math:`E\,KL \le c \sum_j r_j \Delta_j`.
+
+    Parameters
+    ----------
+    target : {"tc", "dtc", "min", "product"} or array_like, shape (length - 1,)
+        Which aggregate of the distribution the guarantee speaks of: total correlation
+        (:math:`r_j = L - j`), dual total correlation (:math:`j`), their minimum
+        (:math:`\min(j, L-j)`), :math:`TC \cdot DTC / (TC + DTC)` (:math:`j(L-j)/L`), or any
+        positive weights.
+    length : int
+        The sequence length ``L``.
+
+    Returns
+    -------
+    ndarray, shape (length - 1,)
+        Entry ``j - 1`` is :math:`r_j`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the target is unknown, or an array of the wrong shape or with an entry that is not
+        positive.
+    """
+    if isinstance(target, str):
+        if target not in _TARGETS:
+            raise ValueError(
+                f"target must be one of {sorted(_TARGETS)} or an array, got {target!r}"
+            )
+        return np.asarray(_TARGETS[target](np.arange(1, length), length), dtype=np.float64)
+    weights = real_array("target", target, ndim=1)
+    if weights.shape != (length - 1,):
+        raise ValueError(f"target must have shape ({length - 1},), got {weights.shape}")
+    if weights.min(initial=1.0) <= 0:
+        raise ValueError(
+            f"target must be positive, got {weights.min()} at j={weights.argmin() + 1}"
+        )
+    return weights
+
+
+def residuals(sizes):
+    """Residuals of drawn sizes: how far the current block still reaches beyond each position.
+
+    Parameters
+    ----------
+    sizes : ndarray of int, shape (n, K)
+        Positive sizes, all rows with the same sum ``L``.
+
+    Returns
+    -------
+    ndarray of int64, shape (n, L - 1)
+        Entry ``j - 1`` is :math:`W_j`: 0 where a block starts at ``j``, else the next block
+        boundary minus ``j``. Cost O(nL).
+    """
+    ends = np.repeat(np.cumsum(sizes, axis=1).ravel(), sizes.ravel()).reshape(len(sizes), -1)
+    return ends[:, :-1] - np.arange(1, ends.shape[1])
+
+
+class Schedule(ABC):
+    r"""A law on compositions of ``length`` into ``steps`` positive sizes.
+
+    Iteration ``k`` reveals the next :math:`s_k` positions of a uniformly random order; the law of
+    the sizes never looks at content. A distribution meets a schedule only in the inner product
+    :math:`\sum_j \Delta_j\, E[W_j]` (see ``dlm_core.error.expected_kl``).
+
+    Schedules are immutable; tables are computed once, when first needed.
+
+    Attributes
+    ----------
+    length, steps : int
+        The sequence length ``L`` and the number of iterations ``K``, ``1 <= K <= L``.
+    """
+
+    length: int
+    steps: int
+
+    _kinds = {}
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        Schedule._kinds[cls.__name__] = cls
+
+    def _check_shape(self):
+        """Validate ``length`` and ``steps`` of a schedule that is given by the two alone."""
+        object.__setattr__(self, "length", integer("length", self.length, 1))
+        object.__setattr__(self, "steps", integer("steps", self.steps, 1, self.length))
+
+    @abstractmethod
+    def sample(self, n, rng):
+        """Draw ``n`` independent schedules.
+
+        Parameters
+        ----------
+        n : int
+            How many, at least 0.
+        rng : numpy.random.Generator
+            The only source of randomness.
+
+        Returns
+        -------
+        ndarray of int64, shape (n, steps)
+            Positive sizes; each row sums to ``length``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``n`` is no nonnegative integer or ``rng`` no Generator.
+        """
+
+    @property
+    @abstractmethod
+    def start_probabilities(self):
+        """ndarray, shape (length,): entry ``t`` is :math:`u_t`, the chance a block starts at t."""
+
+    @property
+    @abstractmethod
+    def residual(self):
+        """ndarray, shape (length - 1,): entry ``j - 1`` is :math:`E[W_j]`, exact."""
+
+    @property
+    @abstractmethod
+    def mean_sizes(self):
+        """ndarray, shape (steps,): the expected size of each iteration."""
+
+    def coefficient(self, target):
+        r"""The least ``c`` with :math:`E\,KL \le c \sum_j r_j \Delta_j` for every distribution.
+
+        Parameters
+        ----------
+        target : {"tc", "dtc", "min", "product"} or array_like, shape (length - 1,)
+            The weights :math:`r_j`; see ``target_weights``.
+
+        Returns
+        -------
+        float
+            :math:`\max_j E[W_j] / r_j`; 0 for a single position.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the target is unknown or of the wrong shape.
+        """
+        return float((self.residual / target_weights(target, self.length)).max(initial=0.0))
+
+    def to_dict(self):
+        """A plain dictionary that ``Schedule.from_dict`` turns back into this schedule."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+        return {"schedule": type(self).__name__, **plain}
+
+    @staticmethod
+    def from_dict(d):
+        """The schedule that ``to_dict`` described.
+
+        Raises
+        ------
+        ValueError
+            If the kind of schedule is unknown.
+        TypeError
+            If arguments of its constructor are missing or superfluous.
+        """
+        arguments = dict(d)
+        kind = arguments.pop("schedule", None)
+        if kind not in Schedule._kinds:
+            known = sorted(name for name in Schedule._kinds if not name.startswith("_"))
+            raise ValueError(f"schedule must be one of {known}, got {kind!r}")
+        return Schedule._kinds[kind](**arguments)

@@ -1,0 +1,75 @@
+"""One look for every figure: a colour, a marker and a name for each schedule."""
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+__all__ = ["BOUND", "INK", "WIDTH", "look", "use"]
+
+WIDTH = 7.2
+INK = "#333333"
+BOUND = {"color": "#767676", "linestyle": (0, (5, 3)), "linewidth": 1.3}
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+_LOOKS = {
+    "TCAdaptive": ("TC-adaptive", "#0072B2", "o", "-"),
+    "DTCAdaptive": ("DTC-adaptive", "#D55E00", "s", "-"),
+    "Minimax": ("minimax", "#009E73", "D", "-"),
+    "Equal": ("equal", "#8C8C8C", "^", "-"),
+    "Cosine": ("cosine", "#CC79A7", "v", "-"),
+    "Geometric": ("geometric", "#B8860B", "P", "-"),
+    "BestDeterministic": ("best deterministic", "#000000", "X", "--"),
+}
+
+
+def use():
+    """Set the look of all figures that follow: size, fonts, light opaque background, 2x PNG."""
+    sns.set_theme(
+        context="notebook",
+        style="whitegrid",
+        rc={
+            "figure.figsize": (WIDTH, 3.2),
+            "figure.dpi": 96,
+            "figure.facecolor": "white",
+            "savefig.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "font.size": 10,
+            "axes.titlesize": 10.5,
+            "axes.titlelocation": "left",
+            "axes.labelsize": 10,
+            "xtick.labelsize": 9,
+            "ytick.labelsize": 9,
+            "legend.fontsize": 9,
+            "legend.frameon": False,
+            "axes.edgecolor": INK,
+            "axes.labelcolor": INK,
+            "text.color": INK,
+            "axes.linewidth": 0.8,
+            "grid.color": "#E5E5E5",
+            "grid.linewidth": 0.7,
+            "lines.linewidth": 1.8,
+            "lines.markersize": 5,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        },
+    )
+    set_matplotlib_formats("retina")
+    plt.rcParams["figure.max_open_warning"] = 0
+
+
+def look(schedule):
+    """Keyword arguments for ``plot``: the label, colour, marker and line of a schedule.
+
+    Parameters
+    ----------
+    schedule : Schedule or type
+        A schedule or its class.
+
+    Raises
+    ------
+    KeyError
+        If this kind of schedule has no look yet.
+    """
+    kind = schedule if isinstance(schedule, type) else type(schedule)
+    label, color, marker, linestyle = _LOOKS[kind.__name__]
+    return {"label": label, "color": color, "marker": marker, "linestyle": linestyle}

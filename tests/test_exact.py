@@ -1,0 +1,111 @@
+"""The paper's recursions against the closed law, in exact rational arithmetic."""
+
+from fractions import Fraction
+from math import factorial, prod
+
+import pytest
+from oracles import compositions
+
+from dlm_core.exact import (
+    dtc_coefficient,
+    dtc_law,
+    reciprocal_law,
+    residual,
+    reversed_law,
+    tc_coefficient,
+    tc_law,
+)
+
+SMALL = [(length, steps) for length in range(1, 9) for steps in range(1, length + 1)]
+
+
+@pytest.mark.parametrize(("length", "steps"), SMALL)
+def test_laws_are_laws_on_all_compositions(length, steps):
+    for law in (tc_law(length, steps), dtc_law(length, steps), reciprocal_law(length, steps)):
+        assert set(law) == set(compositions(length, steps))
+        assert sum(law.values()) == 1
+        assert min(law.values()) > 0
+
+
+@pytest.mark.parametrize(("length", "steps"), SMALL)
+def test_recursions_give_the_closed_law_and_its_reversal(length, steps):
+    closed = reciprocal_law(length, steps)
+    assert dtc_law(length, steps) == closed
+    assert tc_law(length, steps) == reversed_law(closed)
+
+
+@pytest.mark.parametrize(("length", "steps"), SMALL)
+def test_tc_residual_is_proportional_to_what_is_left(length, steps):
+    c = tc_coefficient(steps, length)
+    assert residual(tc_law(length, steps)) == [c * (length - j) for j in range(1, length)]
+
+
+@pytest.mark.parametrize(("length", "steps"), SMALL)
+def test_dtc_residual_is_bounded_with_equality_up_to_the_number_of_steps(length, steps):
+    f = dtc_coefficient(length, steps, 0)
+    for j, mean in enumerate(residual(dtc_law(length, steps)), start=1):
+        assert mean <= f * j
+        assert mean == f * j or j > steps
+
+
+def _cycle_counts(n):
+    """P(a uniform permutation of n has k cycles), from its cycle structure, for k = 0..n."""
+    polynomial = [Fraction(1)]
+    for m in range(n):
+        stay, new = Fraction(m, m + 1), Fraction(1, m + 1)
+        shifted = [Fraction(0), *polynomial]
+        polynomial = [
+            stay * a + new * b for a, b in zip([*polynomial, Fraction(0)], shifted, strict=True)
+        ]
+    return polynomial
+
+
+@pytest.mark.parametrize(("length", "steps"), [s for s in SMALL if s[1] < s[0]])
+def test_cycle_counts_give_the_constants_and_every_dtc_residual(length, steps):
+    exactly = _cycle_counts(length)[steps]
+
+    def more(n):
+        return sum(_cycle_counts(n)[steps + 1 :], Fraction(0))
+
+    assert dtc_coefficient(length, steps, 0) == more(length) / exactly
+    expected = [j * (more(length) - more(j)) / exactly for j in range(1, length)]
+    assert residual(dtc_law(length, steps)) == expected
+
+
+def test_sizes_are_cycle_lengths_in_size_biased_order():
+    """Count permutations of 6 by the lengths of their cycles, each order weighted by size bias."""
+    from itertools import permutations
+
+    length = 6
+    mass = {}
+    for permutation in permutations(range(length)):
+        seen, cycles = set(), []
+        for start in range(length):
+            if start not in seen:
+                cycle, here = 0, start
+                while here not in seen:
+                    seen.add(here)
+                    here = permutation[here]
+                    cycle += 1
+                cycles.append(cycle)
+        # cycles found from the least free element, over all permutations, are size-biased
+        mass[tuple(cycles)] = mass.get(tuple(cycles), 0) + Fraction(1, factorial(length))
+    for steps in range(1, length + 1):
+        of_steps = {sizes: chance for sizes, chance in mass.items() if len(sizes) == steps}
+        total = sum(of_steps.values())
+        assert {s: c / total for s, c in of_steps.items()} == tc_law(length, steps)
+
+
+@pytest.mark.parametrize(("length", "steps"), [s for s in SMALL if 2 <= s[1] < s[0]])
+def test_constant_is_the_chance_that_no_iteration_leaves_one_token(length, steps):
+    law = tc_law(length, steps)
+    leaves_one = sum(chance for sizes, chance in law.items() if sizes[-1] == 1)
+    assert tc_coefficient(steps, length) == 1 - leaves_one
+
+
+@pytest.mark.parametrize(("length", "steps"), [(5, 3), (7, 4)])
+def test_closed_law_weighs_boundaries_by_their_reciprocals(length, steps):
+    law = reciprocal_law(length, steps)
+    weights = {sizes: Fraction(1, prod(sum(sizes[:k]) for k in range(1, steps))) for sizes in law}
+    total = sum(weights.values())
+    assert law == {sizes: weight / total for sizes, weight in weights.items()}

@@ -1,0 +1,222 @@
+"""The contract that every schedule keeps."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import compositions, residual_by_definition
+
+from dlm_core.schedules import (
+    BestDeterministic,
+    Cosine,
+    DTCAdaptive,
+    Equal,
+    FixedSizes,
+    Geometric,
+    Schedule,
+    TCAdaptive,
+    residuals,
+    target_weights,
+)
+
+REFERENCE = json.loads((Path(__file__).parent / "reference.json").read_text())
+BY_SHAPE = [TCAdaptive, DTCAdaptive, Equal, Cosine, Geometric]
+EVERY = [
+    *[kind(12, 5) for kind in BY_SHAPE],
+    BestDeterministic(12, 5, "tc"),
+    BestDeterministic(12, 5, np.linspace(1, 2, 11)),
+    FixedSizes([3, 1, 4, 1, 3]),
+]
+
+
+@pytest.mark.parametrize("schedule", EVERY, ids=repr)
+def test_shapes_types_and_totals(schedule):
+    sizes = schedule.sample(7, np.random.default_rng(0))
+    assert sizes.shape == (7, 5)
+    assert sizes.dtype == np.int64
+    assert sizes.min() >= 1
+    assert (sizes.sum(axis=1) == 12).all()
+    assert schedule.start_probabilities[0] == 1.0
+    assert schedule.start_probabilities.sum() == pytest.approx(5)
+    assert schedule.mean_sizes.sum() == pytest.approx(12)
+    assert schedule.residual.shape == (11,)
+    assert schedule.sample(0, np.random.default_rng(0)).shape == (0, 5)
+
+
+@pytest.mark.parametrize("schedule", EVERY, ids=repr)
+def test_same_seed_same_result(schedule):
+    a, b = (schedule.sample(5, np.random.default_rng(7)) for _ in range(2))
+    assert (a == b).all()
+
+
+@pytest.mark.parametrize("schedule", EVERY, ids=repr)
+def test_dictionaries_round_trip_through_json(schedule):
+    described = schedule.to_dict()
+    again = Schedule.from_dict(json.loads(json.dumps(described)))
+    assert type(again) is type(schedule)
+    assert again.to_dict() == described
+    assert (again.residual == schedule.residual).all()
+
+
+@pytest.mark.parametrize("schedule", EVERY, ids=repr)
+def test_immutable(schedule):
+    with pytest.raises((dataclasses.FrozenInstanceError, AttributeError)):
+        schedule.length = 3
+    with pytest.raises(ValueError, match="read-only"):
+        schedule.residual[0] = 1.0
+
+
+@pytest.mark.parametrize("schedule", EVERY, ids=repr)
+@pytest.mark.parametrize("target", ["tc", "dtc", "min", "product", np.arange(1.0, 12.0) ** 0.5])
+def test_coefficient_is_the_largest_ratio(schedule, target):
+    ratios = schedule.residual / target_weights(target, 12)
+    assert schedule.coefficient(target) == ratios.max()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12))
+def test_residuals_by_definition(sizes):
+    expected = residual_by_definition(sizes)
+    assert residuals(np.array([sizes, sizes])).tolist() == [expected.tolist()] * 2
+    assert FixedSizes(sizes).residual.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("pair", REFERENCE["baseline_sizes_head"])
+@pytest.mark.parametrize("kind", [Equal, Cosine, Geometric])
+def test_baselines_agree_with_the_reference(pair, kind):
+    steps, length = (int(part[1:]) for part in pair.split("_"))
+    expected = REFERENCE["baseline_sizes_head"][pair][kind.__name__.lower()]
+    schedule = kind(length, steps)
+    assert schedule.sizes[:10].tolist() == expected["first10"]
+    assert schedule.sizes[-10:].tolist() == expected["last10"]
+    assert schedule.sizes.max() == expected["max"]
+    assert schedule.coefficient("tc") == pytest.approx(expected["max_W_over_L-j"], rel=1e-14)
+    assert schedule.coefficient("dtc") == pytest.approx(expected["max_W_over_j"], rel=1e-14)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_baselines_have_exactly_the_steps_asked_for(data):
+    length = data.draw(st.integers(1, 300))
+    steps = data.draw(st.integers(1, length))
+    kind = data.draw(st.sampled_from([Equal, Cosine, Geometric]))
+    sizes = kind(length, steps).sizes
+    assert sizes.shape == (steps,)
+    assert sizes.min() >= 1
+    assert sizes.sum() == length
+
+
+TARGETS = ["tc", "dtc", "min", "product"]
+
+
+@pytest.mark.parametrize("length", range(1, 10))
+@pytest.mark.parametrize("target", [*TARGETS, "random"])
+def test_best_deterministic_beats_every_composition(length, target):
+    rng = np.random.default_rng(length)
+    for steps in range(1, length + 1):
+        goal = rng.uniform(0.1, 3, length - 1) if target == "random" else target
+        weights = target_weights(goal, length)
+        best = min(
+            (residual_by_definition(sizes) / weights).max(initial=0.0)
+            for sizes in compositions(length, steps)
+        )
+        found = BestDeterministic(length, steps, goal)
+        assert found.sizes.shape == (steps,)
+        assert found.sizes.sum() == length
+        assert found.sizes.min() >= 1
+        assert found.coefficient(goal) == best
+
+
+@pytest.mark.parametrize("row", REFERENCE["constants"], ids=lambda r: f"K{r['K']}-L{r['L']}")
+def test_best_deterministic_agrees_with_the_reference_fractions(row):
+    for target, name in (("tc", "det_TC"), ("dtc", "det_DTC")):
+        numerator, denominator = (int(x) for x in (row[name] + "/1").split("/")[:2])
+        schedule = BestDeterministic(row["L"], row["K"], target)
+        assert schedule.coefficient(target) == numerator / denominator
+
+
+@pytest.mark.parametrize(
+    ("length", "steps", "error"),
+    [
+        (0, 1, ValueError),
+        (5, 0, ValueError),
+        (5, 6, ValueError),
+        (-1, 1, ValueError),
+        (5.0, 2, TypeError),
+        (5, 2.0, TypeError),
+        ("5", 2, TypeError),
+        (5, True, TypeError),
+        (5, None, TypeError),
+        (5, np.float64(2), TypeError),
+    ],
+)
+@pytest.mark.parametrize("kind", [*BY_SHAPE, BestDeterministic])
+def test_bad_shapes_are_refused(kind, length, steps, error):
+    target = ("tc",) if kind is BestDeterministic else ()
+    with pytest.raises(error, match="must be an integer"):
+        kind(length, steps, *target)
+
+
+def test_numpy_integers_are_integers():
+    schedule = TCAdaptive(np.int64(5), np.int32(2))
+    assert type(schedule.length) is int
+    assert schedule == TCAdaptive(5, 2)
+    assert hash(schedule) == hash(TCAdaptive(5, 2))
+    assert repr(schedule) == "TCAdaptive(length=5, steps=2)"
+
+
+@pytest.mark.parametrize("schedule", EVERY, ids=repr)
+@pytest.mark.parametrize("rng", [np.random.RandomState(0), 0, None, np.random, "seed"])
+def test_only_a_generator_is_a_source_of_randomness(schedule, rng):
+    with pytest.raises(TypeError, match=r"rng must be a numpy\.random\.Generator"):
+        schedule.sample(1, rng)
+
+
+@pytest.mark.parametrize("schedule", EVERY, ids=repr)
+def test_bad_counts_are_refused(schedule):
+    with pytest.raises(ValueError, match="n must be an integer >= 0, got -1"):
+        schedule.sample(-1, np.random.default_rng(0))
+    with pytest.raises(TypeError, match="n must be an integer >= 0"):
+        schedule.sample(1.5, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "message"),
+    [
+        ("TC", ValueError, "target must be one of"),
+        (np.ones(3), ValueError, r"target must have shape \(11,\), got \(3,\)"),
+        (np.zeros(11), ValueError, "target must be positive, got 0.0 at j=1"),
+        (np.full(11, np.nan), ValueError, "target must be finite"),
+        (["a"] * 11, TypeError, "target must be an array of real numbers"),
+        (None, TypeError, "target must be an array of real numbers"),
+    ],
+)
+def test_bad_targets_are_refused(target, error, message):
+    with pytest.raises(error, match=message):
+        TCAdaptive(12, 5).coefficient(target)
+    with pytest.raises(error, match=message):
+        BestDeterministic(12, 5, target)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "error"),
+    [
+        ([], ValueError),
+        ([1, 0], ValueError),
+        ([[1]], ValueError),
+        ([1.0], TypeError),
+        (3, ValueError),
+    ],
+)
+def test_bad_sizes_are_refused(sizes, error):
+    with pytest.raises(error, match="sizes must be"):
+        FixedSizes(sizes)
+
+
+def test_unknown_kinds_are_refused():
+    with pytest.raises(ValueError, match="schedule must be one of"):
+        Schedule.from_dict({"schedule": "Linear", "length": 4, "steps": 2})
