@@ -1,10 +1,10 @@
-"""The running example of the book, small enough to enumerate."""
+"""Distributions small enough to enumerate: the running example of the book, and random ones."""
 
 import numpy as np
 
-from dlm_core._validation import integer, real_array
+from dlm_core._validation import generator, integer, real_array
 
-__all__ = ["alternating"]
+__all__ = ["alternating", "random_joint"]
 
 
 def alternating(length=4, noise=0.1):
@@ -43,3 +43,32 @@ def alternating(length=4, noise=0.1):
             word = np.multiply.outer(word, np.where(np.arange(2) == letter, 1 - noise, noise))
         words.append(word)
     return 0.5 * (words[0] + words[1])
+
+
+def random_joint(rng, shape, sparsity=0.0):
+    """A Dirichlet-random joint table, of which a share of the cells is impossible.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The source of randomness.
+    shape : tuple of int
+        One alphabet size for each position.
+    sparsity : float
+        Chance that a cell is made impossible, in [0, 1]; one cell at least is kept.
+
+    Returns
+    -------
+    ndarray, shape ``shape``
+        The joint probabilities, Dirichlet(1/2) on the cells that are kept.
+
+    Raises
+    ------
+    TypeError
+        If ``rng`` is no Generator.
+    """
+    p = generator("rng", rng).dirichlet(np.full(np.prod(shape), 0.5))
+    keep = rng.random(p.size) >= sparsity
+    keep[rng.integers(p.size)] = True
+    p = np.where(keep, p, 0.0)
+    return (p / p.sum()).reshape(shape)

@@ -96,7 +96,7 @@ def dual_total_correlation(p):
     >>> import numpy as np
     >>> p = np.zeros((2, 2, 2))
     >>> p[0, 0, 0] = p[1, 1, 1] = 0.5
-    >>> round(dual_total_correlation(p) / np.log(2), 6)
+    >>> round(float(dual_total_correlation(p) / np.log(2)), 6)
     1.0
     """
     p = probabilities("p", p)

@@ -18,6 +18,9 @@ __all__ = ["MIME_TYPE", "Check", "check", "load_claims", "read_checks"]
 
 MIME_TYPE = "application/vnd.dlm-core.check+json"
 
+# Deviations below this size are rounding: printed digits of theirs would differ between machines.
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class Check:
@@ -78,8 +81,8 @@ def check(claim, name, measured, *, equals=None, at_most=None, at_least=None, rt
     """Compare, print one rounded row with its record, and raise if the comparison fails.
 
     Fractions and integers are compared exactly, whatever the tolerances. Arrays are compared entry
-    by entry; the row shows their range for an equality, and the entry with the least slack for a
-    bound.
+    by entry; the row shows their range for an equality, and for a bound the entry whose slack is
+    the least part of it.
 
     Parameters
     ----------
@@ -175,26 +178,35 @@ def _values_in_print(measured, expected, room, relation):
         return {"measured": _number(measured.flat[0]), "expected": _number(expected.flat[0])}
     if relation == "=":
         return {"measured": _range(measured), "expected": _range(expected)}
-    # the first of the tightest, so that rounding does not decide which one is printed
-    scale = max(float(np.abs(expected).max()), float(np.abs(measured).max()))
-    at = int(np.argmax((room <= room.min() + 1e-9 * scale).ravel()))
+    at = _tightest(room, expected)
     return {"measured": _number(measured.flat[at]), "expected": _number(expected.flat[at])}
 
 
 def _range(array):
+    if array.dtype == np.float64:
+        array = np.where(np.abs(array) <= _ROUNDING * np.abs(array).max(), 0.0, array)
     low, high = _number(array.min()), _number(array.max())
     return low if low == high else f"{low} to {high}"
 
 
+def _tightest(room, expected):
+    """Index of the entry with the least slack for its size."""
+    relative = (room / np.where(expected == 0, 1, np.abs(expected))).astype(np.float64).ravel()
+    # the first among equals, so that rounding does not decide which one is printed
+    return int(np.argmax(relative <= relative.min() + _ROUNDING))
+
+
 def _slack_in_print(room, expected, relation, exact, rtol, atol):
-    least = room.min()
     if relation == "=":
+        least = room.min()
         if exact:
             return "0, exactly" if least == 0 else _number(least)
-        if atol > 0:
+        if atol > _ROUNDING:
             return f"{float(-least):.2g} off, {atol:.2g} allowed"
-        return f"0 within {rtol:.0e} of it"
-    if abs(least) <= 1e-9 * float(np.abs(expected).max()):
+        return f"0 within {atol:.0e}" if atol > 0 else f"0 within {rtol:.0e} of it"
+    at = _tightest(room, expected)
+    least = room.flat[at]
+    if abs(least) <= _ROUNDING * abs(expected.flat[at]):
         return "0 (tight)"
     return _number(least) if exact else f"{float(least):.3g}"
 

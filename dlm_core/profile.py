@@ -43,7 +43,7 @@ class InformationProfile:
     A codeword of a [5, 2] Reed-Solomon code over 7 symbols: two symbols determine the rest.
 
     >>> profile = InformationProfile.mds_code(length=5, dimension=2, alphabet_size=7)
-    >>> round(profile.total_correlation / np.log(7), 6)
+    >>> round(float(profile.total_correlation / np.log(7)), 6)
     3.0
     """
 

@@ -8,7 +8,7 @@ __all__ = ["BOUND", "INK", "WIDTH", "look", "use"]
 
 WIDTH = 7.2
 INK = "#333333"
-BOUND = {"color": "#767676", "linestyle": (0, (5, 3)), "linewidth": 1.3}
+BOUND = {"color": "#767676", "linewidth": 1.3}
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 _LOOKS = {

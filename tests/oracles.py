@@ -43,15 +43,6 @@ def entropy_curve_by_subsets(p):
     return np.array(curve)
 
 
-def random_joint(rng, shape, sparsity=0.0):
-    """A Dirichlet-random joint table, with a share of its cells impossible."""
-    p = rng.dirichlet(np.full(np.prod(shape), 0.5))
-    keep = rng.random(p.size) >= sparsity
-    keep[rng.integers(p.size)] = True
-    p = p * keep
-    return (p / p.sum()).reshape(shape)
-
-
 def reed_solomon_table(length, dimension, field):
     """Joint table of a uniform codeword of a Reed-Solomon code over a prime field."""
     p = np.zeros((field,) * length)

@@ -190,3 +190,9 @@ def test_one_uniform_per_position_and_no_more():
     schedule.sample(1, rng)
     twin.bit_generator.advance(schedule.length - 1)
     assert rng.random() == twin.random()
+
+
+def test_twins_share_one_table_while_it_is_in_use():
+    tc, dtc = TCAdaptive(50, 7), DTCAdaptive(50, 7)
+    assert tc.table is dtc.table
+    assert TCAdaptive(50, 8).table is not tc.table

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import entropy_curve_by_subsets, random_joint, reed_solomon_table
+from oracles import entropy_curve_by_subsets, reed_solomon_table
 
 from dlm_core import InformationProfile
-from dlm_core.examples import alternating
+from dlm_core.examples import alternating, random_joint
 from dlm_core.information import dual_total_correlation, entropy, total_correlation
 
 shapes = st.lists(st.integers(1, 4), min_size=1, max_size=5).map(tuple)

@@ -7,14 +7,15 @@ closed law equals the law that the schemes' recursions define (``dlm_core.exact`
 in rational arithmetic; the book proves the equality and the tests check it).
 
 Drawing scans ``t = L-1, ..., 1`` and decides whether ``t`` is chosen given that ``k`` of
-``{1, ..., t}`` are still to be chosen. The odds against it are ratios of elementary symmetric
-polynomials of ``1, 1/2, ..., 1/t``, and obey a recursion of positive terms that neither overflows
-nor cancels, although the polynomials themselves span hundreds of orders of magnitude.
+``{1, ..., t}`` are still to be chosen. The odds are ratios of elementary symmetric polynomials of
+``1, 1/2, ..., 1/t``, and obey a recursion of positive terms that neither overflows nor cancels,
+although the polynomials themselves span hundreds of orders of magnitude.
 """
 
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -24,14 +25,17 @@ from dlm_core.schedules.base import Schedule
 __all__ = ["DTCAdaptive", "TCAdaptive"]
 
 
-def _odds_against(length, steps):
-    r"""Odds against choosing ``t`` when ``k`` of ``{1, ..., t}`` are still to be chosen.
+_tables_in_use = WeakValueDictionary()
 
-    With :math:`e_k(t)` the elementary symmetric polynomial of :math:`1, 1/2, \dots, 1/t`, the odds
-    are :math:`\rho_t(k) = t\, e_k(t-1) / e_{k-1}(t-1)`, and
-    :math:`e_k(t) = e_k(t-1) + e_{k-1}(t-1)/t` gives
 
-    .. math:: \rho_{t+1}(k) = \tfrac{t+1}{t}\,\frac{\rho_t(k-1)}{1+\rho_t(k-1)}\,(1+\rho_t(k)).
+def _weights_against(length, steps):
+    r"""Weight against choosing ``t``, to be set against ``1/t`` for choosing it.
+
+    With :math:`e_k(t)` the elementary symmetric polynomial of :math:`1, 1/2, \dots, 1/t`, and ``k``
+    of ``{1, ..., t}`` still to be chosen, the two weights are :math:`1/t` and
+    :math:`R_t(k) = e_k(t-1) / e_{k-1}(t-1)`; from :math:`e_k(t) = e_k(t-1) + e_{k-1}(t-1)/t`
+
+    .. math:: R_{t+1}(k) = R_t(k-1)\, \frac{R_t(k) + 1/t}{R_t(k-1) + 1/t}.
 
     Only the states from which a draw can come, :math:`K-L+t \le k \le t`, are computed; the others
     stay 0 and their memory untouched. Time O(KL), vectorised over ``k``.
@@ -41,23 +45,20 @@ def _odds_against(length, steps):
     ndarray, shape (length, steps)
         Entry ``[t, k]``; row 0 is not used, column 0 is infinite.
     """
-    odds = np.zeros((length, steps))
-    odds[:, 0] = np.inf
+    against = np.zeros((length, steps))
+    against[:, 0] = np.inf
     if steps > 1:
-        t = np.arange(2, length)
-        odds[2:, 1] = t * np.cumsum(1 / (t - 1))
-    plus_one = np.empty(steps)
+        against[2:, 1] = np.cumsum(1 / np.arange(1, length - 1))
+    either = np.empty(steps)
     for t in range(2, length - 1):
         low, high = max(2, steps - length + t + 1), min(steps, t + 2)
-        if low >= high:
-            continue
-        row, below = odds[t, low - 1 : high], plus_one[low - 1 : high]
-        np.add(row, 1, out=below)
-        following = odds[t + 1, low:high]
-        np.divide(row[:-1], below[:-1], out=following)
-        following *= below[1:]
-        following *= (t + 1) / t
-    return odds
+        if low < high:
+            here, both = against[t, low - 1 : high], either[low - 1 : high]
+            following = against[t + 1, low:high]
+            np.add(here, 1 / t, out=both)
+            np.divide(here[:-1], both[:-1], out=following)
+            np.multiply(following, both[1:], out=following)
+    return against
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,28 @@ class _Adaptive(Schedule):
         """float: the constant of the schedule's guarantee."""
 
     @cached_property
-    def _odds(self):
-        return frozen(_odds_against(self.length, self.steps))
+    def table(self):
+        r"""ndarray, shape (L, K): entry ``[t, k]`` weighs against ``t``, as ``1/t`` weighs for it.
+
+        The choice is made when ``k`` of ``{1, ..., t}`` are still to be chosen. Computed once,
+        when first needed, in O(KL) time and memory; row 0 is not used. Both schedules have the
+        same one, and share it while either is in use.
+        """
+        shape = (self.length, self.steps)
+        table = _tables_in_use.get(shape)
+        if table is None:
+            table = _tables_in_use[shape] = frozen(_weights_against(*shape))
+        return table
 
     def _sample_chosen(self, n, rng):
         """Draw ``n`` sets; return the numbers ``0 < m_1 < ... < m_{K-1} < L`` with both ends."""
         n, rng = integer("n", n, 0), generator("rng", rng)
         chosen = np.zeros((self.length, n), dtype=bool)
         left = np.full(n, self.steps - 1)
-        odds, chance, uniform = self._odds, np.empty(n), np.empty(n)
+        table, chance, uniform = self.table, np.empty(n), np.empty(n)
         for t in range(self.length - 1, 0, -1):
-            np.take(odds[t], left, out=chance, mode="clip")
-            np.reciprocal(np.add(chance, 1, out=chance), out=chance)
+            np.take(table[t], left, out=chance, mode="clip")
+            np.divide(1 / t, np.add(chance, 1 / t, out=chance), out=chance)
             np.less(rng.random(out=uniform), chance, out=chosen[t])
             left -= chosen[t]
         marks = np.empty((n, self.steps + 1), dtype=np.int64)
@@ -116,10 +127,10 @@ class _Adaptive(Schedule):
         arrive = np.zeros(self.steps)
         arrive[-1] = 1.0
         for t in range(self.length - 1, 0, -1):
-            odds = self._odds[t]
-            take = 1 / (1 + odds)
+            against = self.table[t]
+            take = (1 / t) / (against + 1 / t)
             skip = np.ones(self.steps)
-            np.multiply(odds[1:], take[1:], out=skip[1:])
+            np.divide(against[1:], against[1:] + 1 / t, out=skip[1:])
             yield t, arrive, take, skip
             moved = arrive[1:] * take[1:]
             arrive = arrive * skip
@@ -189,9 +200,9 @@ class TCAdaptive(_Adaptive):
         # After t in the scan, the run of numbers that are passed: its mean length from each state.
         run = np.zeros((self.length, self.steps))
         for t in range(1, self.length):
-            odds = self._odds[t]
+            against = self.table[t, 1:]
             run[t, 0] = t
-            run[t, 1:] = odds[1:] / (1 + odds[1:]) * (1 + run[t - 1, 1:])
+            run[t, 1:] = against / (against + 1 / t) * (1 + run[t - 1, 1:])
         mean = [arrive @ run[t] for t, arrive, _, _ in self._scan()]
         return frozen(np.array(mean, dtype=np.float64))
 

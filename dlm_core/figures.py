@@ -1,0 +1,287 @@
+"""The pictures of the book. Each function draws what it is given and returns a closed figure."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from dlm_core.schedules import DTCAdaptive, TCAdaptive
+from dlm_core.style import BOUND, INK, WIDTH, look
+
+__all__ = [
+    "curves",
+    "information_areas",
+    "mean_sizes",
+    "residual_ratios",
+    "reveal",
+    "staircases",
+    "words",
+]
+
+# Where a figure shows the two dependence measures themselves, they wear the colours of the
+# schedules that are adapted to them.
+_TC_COLOR = look(TCAdaptive)["color"]
+_DTC_COLOR = look(DTCAdaptive)["color"]
+
+
+def curves(x, panels, *, xlabel, bounds=(), xscale="log", yscale="log"):
+    """Lines against a common axis, one panel for each quantity.
+
+    Parameters
+    ----------
+    x : array_like, shape (n,)
+        The common axis.
+    panels : dict
+        From the label of a vertical axis to ``{schedule class: array of shape (n,)}``. On a
+        logarithmic axis a zero is a hollow marker at the lower edge.
+    xlabel : str
+        Label of the common axis.
+    bounds : sequence of (str, array_like)
+        Up to two dashed lines in the first panel: name and values.
+    xscale, yscale : {"log", "linear"}
+        Scales of the axes.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(WIDTH, 3.4 if len(panels) == 1 else 3.1), squeeze=False
+    )
+    for axis, (ylabel, lines) in zip(axes[0], panels.items(), strict=True):
+        dense = len(x) > 60
+        for kind, values in lines.items():
+            values = np.asarray(values, dtype=float)
+            shown = values > 0 if yscale == "log" else np.full(values.shape, True)
+            style = look(kind)
+            if dense:
+                style["marker"] = None
+                # saw-teeth of fixed sizes would hide everything else
+                style["linewidth"] = 1.8 if hasattr(kind, "constant") else 0.5
+            axis.plot(np.asarray(x)[shown], values[shown], **style)
+            if not dense and not shown.all():
+                style |= {"linestyle": "none", "fillstyle": "none", "label": None}
+                edge = axis.get_xaxis_transform()
+                height = 0.03 + 0.05 * (list(lines).index(kind) % 2)
+                axis.plot(x[~shown], np.full((~shown).sum(), height), transform=edge, **style)
+        axis.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
+    for (name, values), dashes in zip(bounds, ("--", ":"), strict=False):
+        axes[0, 0].plot(x, values, linestyle=dashes, label=name, **BOUND)
+    handles = {
+        label: handle
+        for axis in axes[0]
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=4)
+    return _closed(figure)
+
+
+def information_areas(profiles):
+    """Information profiles as bars, with total and dual total correlation as areas.
+
+    Parameters
+    ----------
+    profiles : dict
+        From a title to an ``InformationProfile``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    columns = min(3, len(profiles))
+    rows = -(-len(profiles) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(WIDTH, 0.55 + 2.1 * rows), squeeze=False, sharey=False
+    )
+    for axis in axes.flat[len(profiles) :]:
+        axis.set_visible(False)
+    for axis, (title, profile) in zip(axes.flat, profiles.items(), strict=False):
+        h = profile.conditional_entropy
+        edges = np.arange(h.size + 1)
+        axis.stairs(h, edges, baseline=h[0], fill=True, color=_TC_COLOR, alpha=0.35)
+        axis.stairs(h, edges, baseline=h[-1], fill=True, color=_DTC_COLOR, alpha=0.35)
+        axis.stairs(h, edges, baseline=None, color=INK, linewidth=1.6)
+        axis.set(title=title, ylim=(0, 1.12 * h[0]), xlim=(0, h.size))
+        axis.grid(visible=False)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axis in axes[-1]:
+        axis.set_xlabel("$j$ tokens known")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("$h_j$ in nats")
+    areas = [
+        Patch(color=_TC_COLOR, alpha=0.35, label="total correlation"),
+        Patch(color=_DTC_COLOR, alpha=0.35, label="dual total correlation"),
+    ]
+    figure.legend(handles=areas, loc="outside upper left", ncols=2)
+    return _closed(figure)
+
+
+def mean_sizes(schedule, draws, sigmas=3):
+    """Empirical mean size of each iteration with a band, on top of the exact mean.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        Gives the exact means.
+    draws : ndarray of int, shape (n, steps)
+        Drawn sizes.
+    sigmas : float
+        Half-width of the band around the empirical mean, in its standard errors.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    style = look(schedule)
+    iteration = np.arange(1, schedule.steps + 1)
+    mean = draws.mean(axis=0)
+    band = sigmas * draws.std(axis=0, ddof=1) / np.sqrt(len(draws))
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.1))
+    axis.fill_between(
+        iteration,
+        mean - band,
+        mean + band,
+        color=style["color"],
+        alpha=0.22,
+        linewidth=0,
+        label=f"± {sigmas:g} standard errors",
+    )
+    label = f"{style['label']}, mean of {len(draws):,} draws"
+    axis.plot(iteration, mean, color=style["color"], linewidth=0.7, label=label)
+    axis.plot(iteration, schedule.mean_sizes, color=INK, linewidth=1.4, label="exact mean")
+    axis.set(xlabel="iteration $k$", ylabel="mean unmasking size", xlim=(1, schedule.steps))
+    axis.set_ylim(bottom=0)
+    axis.legend()
+    return _closed(figure)
+
+
+def residual_ratios(schedules):
+    """What each schedule guarantees at each ``j``: the residual over ``L - j`` and over ``j``.
+
+    Parameters
+    ----------
+    schedules : sequence of Schedule
+        All of one length.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    length = schedules[0].length
+    j = np.arange(1, length)
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
+    titles = (r"$E[W_j]\,/\,(L-j)$: price of TC", r"$E[W_j]\,/\,j$: price of DTC")
+    for axis, weights, title in zip(axes, (length - j, j), titles, strict=True):
+        for schedule in schedules:
+            ratio = schedule.residual / weights
+            style = look(schedule)
+            if hasattr(schedule, "constant"):
+                style["marker"] = None
+            else:  # teeth, which a line would join over the zeros between them
+                style |= {"linestyle": "none", "markersize": 3}
+            axis.plot(j[ratio > 0], ratio[ratio > 0], **style)
+        axis.set(title=title, xlabel="$j$", yscale="log", xlim=(0, length))
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=4)
+    return _closed(figure)
+
+
+def reveal(order, compositions):
+    """Which positions each iteration reveals, for several compositions of one order.
+
+    Parameters
+    ----------
+    order : ndarray of int, shape (L,)
+        The positions in the order in which they are revealed.
+    compositions : dict
+        From a title to sizes of shape (K,).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = plt.subplots(1, len(compositions), figsize=(WIDTH, 2.9), squeeze=False)
+    colors = ListedColormap(["#F2F2F2", "#A9C6DB", _TC_COLOR])
+    for axis, (title, sizes) in zip(axes[0], compositions.items(), strict=True):
+        when = np.empty(order.size, dtype=int)
+        when[order] = np.repeat(np.arange(len(sizes)), sizes)
+        step = np.arange(len(sizes))[:, np.newaxis]
+        state = (when < step).astype(int) + 2 * (when == step)
+        axis.pcolormesh(state, cmap=colors, vmin=0, vmax=2, edgecolors="white", linewidth=0.2)
+        axis.invert_yaxis()
+        axis.set(title=title, xlabel="position", yticks=step.ravel() + 0.5)
+        axis.set_yticklabels([str(k + 1) if k % 2 == 0 else "" for k in step.ravel()])
+        axis.grid(visible=False)
+    axes[0, 0].set_ylabel("iteration")
+    patches = [
+        Patch(facecolor=colors(i), edgecolor=INK, linewidth=0.4, label=name)
+        for i, name in enumerate(["masked", "revealed before", "revealed now, independently"])
+    ]
+    figure.legend(handles=patches, loc="outside upper left", ncols=3)
+    return _closed(figure)
+
+
+def staircases(profile, compositions):
+    """The error of fixed sizes as the area between the profile and its staircase.
+
+    Parameters
+    ----------
+    profile : InformationProfile
+        The distribution.
+    compositions : dict
+        From a title to sizes of shape (K,).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    h = profile.conditional_entropy
+    edges = np.arange(h.size + 1)
+    figure, axes = plt.subplots(
+        1, len(compositions), figsize=(WIDTH, 2.9), squeeze=False, sharey=True
+    )
+    for axis, (title, sizes) in zip(axes[0], compositions.items(), strict=True):
+        stairs = np.repeat(h[np.cumsum(sizes) - sizes], sizes)
+        axis.stairs(stairs, edges, baseline=h, fill=True, color="#D9A441", alpha=0.6)
+        axis.stairs(stairs, edges, baseline=None, color="#8A5A00", linewidth=1.2)
+        axis.stairs(h, edges, baseline=None, color=INK, linewidth=1.8)
+        axis.set(title=title, xlabel="$j$ tokens known", xlim=(0, h.size), ylim=(0, 1.1 * h[0]))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.grid(visible=False)
+    axes[0, 0].set_ylabel("$h_j$ in nats")
+    return _closed(figure)
+
+
+def words(p, sampled):
+    """Probabilities of all words of a binary table, and of the same words as sampled.
+
+    Parameters
+    ----------
+    p : ndarray, shape (2,) * L
+        The true joint table.
+    sampled : dict
+        From a name to the joint table of a sampler.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    names = ["".join("AB"[letter] for letter in index) for index in np.ndindex(p.shape)]
+    places = np.arange(p.size)
+    figure, axis = plt.subplots(figsize=(WIDTH, 2.9))
+    axis.bar(places, p.ravel(), color="#C9C9C9", label="data")
+    marks = zip(sampled.items(), (_TC_COLOR, _DTC_COLOR), "os", (-0.18, 0.18), strict=False)
+    for (name, q), color, marker, shift in marks:
+        axis.plot(places + shift, q.ravel(), marker, color=color, label=name)
+    axis.set_xticks(places, names, rotation=90, family="monospace")
+    axis.set(ylabel="probability", xlim=(-0.7, p.size - 0.3))
+    axis.grid(visible=False, axis="x")
+    figure.legend(loc="outside upper left", ncols=3)
+    return _closed(figure)
+
+
+def _closed(figure):
+    # an open figure would be shown a second time by the notebook
+    plt.close(figure)
+    return figure
