@@ -1,0 +1,50 @@
+# `make help` lists the targets. Everything runs in .venv, which `make env` fills from the pins.
+
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3 2>/dev/null))
+BIN := .venv/bin
+STAMP := .venv/installed
+CHAPTERS ?= $(wildcard book/*.ipynb)
+# Two workers share the machine: each computes with one thread.
+WORKERS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help env book test test-slow bench notebooks clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+env: $(STAMP) ## create .venv and install the pinned requirements
+
+$(STAMP): requirements.txt pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "Python 3.11 or newer is needed: install it, or run make PYTHON=/path/to/python"; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip' 2>/dev/null \
+	  || { echo "Python's venv module is incomplete: on Debian, apt-get install python3-venv"; exit 1; }
+	"$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/python -m pip check
+	@touch $@
+
+book: env ## execute every chapter, build the pages into _build/html, and check them
+	rm -rf _build/html _build/.doctrees _build/jupyter_execute
+	$(BIN)/jupyter-book build . --all -W -n --keep-going
+	$(BIN)/python -m pytest -n 2 tests/book/test_pages.py -m pages
+
+test: env ## lint, test the package and the book, and re-run the chapters against their outputs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(WORKERS) tests dlm_core --doctest-modules -m "not slow and not pages"
+	$(WORKERS) $(CHAPTERS) -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+
+test-slow: env ## run the slow tests
+	$(WORKERS) tests -m slow
+
+bench: env ## time the schedules
+	$(BIN)/python benchmarks/schedules.py
+
+notebooks: env ## re-execute the chapters in place (CHAPTERS="book/04_tc_adaptive.ipynb" for some)
+	$(BIN)/python book/refresh.py $(CHAPTERS)
+
+clean: ## remove everything that the other targets made
+	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis dlm_core.egg-info

@@ -1,0 +1,185 @@
+"""The results map: each claim of the book beside the checks of this build that verify it.
+
+A chapter's `dlm_core.ledger.check` leaves a record in its notebook's outputs; this extension
+joins the records of all executed notebooks with `book/claims.yml`.
+"""
+
+import re
+from itertools import chain
+from pathlib import Path
+
+from bookkit import table
+from docutils import nodes
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from dlm_core.ledger import load_claims, read_checks
+
+MAP = "book/results_map"
+MODULES = r"^([a-z_]+\.)+"
+LOGGER = logging.getLogger(__name__)
+
+
+def contradictions(claims, checks):
+    """Say where claims and checks disagree: one message per claim or unknown name."""
+    checked = {check.claim for check in checks}
+    for name in sorted(checked - claims.keys()):
+        yield f"a check names the unknown claim {name!r}"
+    for name, claim in claims.items():
+        if "status" in claim and name in checked:
+            yield f"claim {name!r} is checked, yet its status says {claim['status']!r}"
+        elif "status" not in claim and name not in checked:
+            yield f"claim {name!r} has neither a check nor a status"
+
+
+def tally(checks):
+    """Say how many checks and comparisons there are."""
+    comparisons = sum(check.comparisons for check in checks)
+    return f"{_count(len(checks), 'check')}, {_count(comparisons, 'comparison')}"
+
+
+def _count(number, noun):
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def closest_calls(checks):
+    """Quote the slack of the tightest bound and of the loosest equality."""
+    bounds = [check for check in checks if check.relation != "="]
+    equalities = [check for check in checks if check.relation == "="]
+    if bounds:
+        yield f"bounds: least slack {min(bounds, key=_deviation).slack}"
+    if equalities:
+        yield f"equalities: {max(equalities, key=_deviation).slack}"
+
+
+def _deviation(check):
+    return float(check.slack.split()[0].replace(",", "")), check.slack != "0, exactly"
+
+
+def build_claims(env):
+    """Return the claims of the book, by name."""
+    return load_claims(Path(env.srcdir) / "book/claims.yml")
+
+
+def build_checks(env):
+    """Return the checks in this build's executed notebooks, by page."""
+    executed = Path(env.mystnb_config.output_folder)
+    notebooks = [name for name in sorted(env.found_docs) if env.doc2path(name).endswith(".ipynb")]
+    return {name: read_checks(executed / f"{name}.ipynb") for name in notebooks}
+
+
+def checks_by_claim(env):
+    """Return the checks of this build, by the name of their claim."""
+    claims = {}
+    for check in chain.from_iterable(build_checks(env).values()):
+        claims.setdefault(check.claim, []).append(check)
+    return claims
+
+
+class ResultsMap(SphinxDirective):
+    """One row per claim: where it is stated, proved, computed and tested, and what was checked."""
+
+    def run(self):
+        claims, checked = build_claims(self.env), checks_by_claim(self.env)
+        for message in contradictions(claims, chain.from_iterable(checked.values())):
+            LOGGER.warning(message, location=self.get_location())
+        header = ["Claim", "Where", "Code and tests", "Status"]
+        rows = []
+        for name, claim in claims.items():
+            where = f"{{doc}}`/{claim['chapter']}`"
+            if "theorem" in claim:
+                where = f"{{prf:ref}}`{claim['theorem']}`"
+            functions = [
+                f"{{py:obj}}`{re.sub(MODULES, '', function)} <{function}>`"
+                for function in claim["functions"]
+            ]
+            parts = chain.from_iterable(test.split("::") for test in claim["tests"])
+            tests = [f"`{part}`" for part in dict.fromkeys(parts)]  # each file once
+            status = [claim.get("status", "")]
+            if name in checked:
+                checks = checked[name]
+                status = ["**recomputed in this build**", tally(checks), *closest_calls(checks)]
+            cells = [[where, f"source: {claim['source']}"], [*functions, *tests], status]
+            statement = f"(claim-{name})=\n**{name}** {claim['statement']}"
+            rows.append([statement, *("\\\n".join(lines) for lines in cells)])
+        return [table(self, header, rows, "results-map")]
+
+
+class Ledger(SphinxDirective):
+    """Every check of this build, folded by page."""
+
+    def run(self):
+        header = ["Claim", "Check", "Measured", "", "Expected", "Slack", "Compared"]
+        boxes = []
+        for page, checks in build_checks(self.env).items():
+            if not checks:
+                continue
+            rows = [
+                [f"[{check.claim}](#claim-{check.claim})"]
+                + [
+                    nodes.paragraph("", text)
+                    for text in (
+                        check.name,
+                        check.measured,
+                        check.relation,
+                        check.expected,
+                        check.slack,
+                        f"{check.comparisons:,}",
+                    )
+                ]
+                for check in checks
+            ]
+            box = nodes.admonition(classes=["dropdown"])
+            box += nodes.title("", f"{self.env.titles[page].astext()}: {tally(checks)}")
+            box += table(self, header, rows, "ledger")
+            boxes.append(box)
+        return boxes
+
+
+class ChapterClaims(SphinxDirective):
+    """The claims of this page, each with what this build checked."""
+
+    def run(self):
+        items = nodes.bullet_list(classes=["chapter-claims"])
+        for name, claim in build_claims(self.env).items():
+            if claim["chapter"] == self.env.docname:
+                text = f"[{name}](#claim-{name}) {claim['statement']}"
+                (paragraph,) = self.parse_text_to_nodes(text)
+                paragraph += [nodes.Text(" "), Verdict(claim=name, status=claim.get("status"))]
+                items += nodes.list_item("", paragraph)
+        return [items]
+
+
+class Verdict(nodes.inline):
+    """What this build checked of a claim, filled in when all pages have been read."""
+
+
+def fill_verdicts(app, doctree, docname):
+    """Put the counts of this build in the place of every `Verdict`."""
+    verdicts = list(doctree.findall(Verdict))
+    checked = checks_by_claim(app.env) if verdicts else {}
+    for verdict in verdicts:
+        checks = checked.get(verdict["claim"])
+        text = f"{tally(checks)}: holds" if checks else verdict["status"]
+        verdict.replace_self(nodes.emphasis("", text))
+
+
+def read_map_last(app, env, docnames):
+    """Read the map after the pages whose records it shows."""
+    docnames.sort(key=lambda name: name == MAP)
+
+
+def map_outdated(app, env, added, changed, removed):
+    """Read the map again whenever another page changes."""
+    return [MAP] if added or changed or removed else []
+
+
+def setup(app):
+    """Register the extension with Sphinx."""
+    app.add_directive("results-map", ResultsMap)
+    app.add_directive("ledger", Ledger)
+    app.add_directive("chapter-claims", ChapterClaims)
+    app.connect("env-get-outdated", map_outdated)
+    app.connect("env-before-read-docs", read_map_last)
+    app.connect("doctree-resolved", fill_verdicts)
+    return {"parallel_read_safe": False, "parallel_write_safe": True}
