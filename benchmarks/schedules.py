@@ -51,8 +51,8 @@ def tables(length, steps):
     return work
 
 
-def drawing(n, length, steps):
-    schedule, rng = TCAdaptive(length, steps), np.random.default_rng(0)
+def drawing(n, schedule):
+    rng = np.random.default_rng(0)
     schedule.sample(1, rng)
     return lambda: schedule.sample(n, rng)
 
@@ -66,7 +66,7 @@ def main():
         *(
             report(
                 f"10,000 draws, {kind.__name__}",
-                lambda schedule=kind(2000, 1000): schedule.sample(10_000, rng),
+                drawing(10_000, kind(2000, 1000)),
                 lambda: rng.random((10_000, 1000)),
                 10,
             )
@@ -76,8 +76,14 @@ def main():
     print("\nGrowth, where vectors are long enough to hide the interpreter; O(KL) means at most 1")
     growth("tables in K, L = 10,000", [1000, 2000, 4000], lambda k: tables(10_000, k))
     growth("tables in L, K = 2,000", [5000, 10_000, 20_000], lambda n: tables(n, 2000))
-    growth("1,000 draws in L, K = 500", [2000, 4000, 8000], lambda n: drawing(1000, n, 500))
-    growth("1,000 draws in K, L = 8,000", [500, 1000, 2000], lambda k: drawing(1000, 8000, k))
+    growth(
+        "1,000 draws in L, K = 500", [2000, 4000, 8000], lambda n: drawing(1000, TCAdaptive(n, 500))
+    )
+    growth(
+        "1,000 draws in K, L = 8,000",
+        [500, 1000, 2000],
+        lambda k: drawing(1000, TCAdaptive(8000, k)),
+    )
     raise SystemExit(not all(within))
 
 

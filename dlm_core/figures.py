@@ -55,12 +55,13 @@ def curves(x, panels, *, xlabel, bounds=(), xscale="log", yscale="log"):
             values = np.asarray(values, dtype=float)
             shown = values > 0 if yscale == "log" else np.full(values.shape, True)
             style = look(kind)
-            if dense:
+            if dense and hasattr(kind, "constant"):
                 style["marker"] = None
-                # saw-teeth of fixed sizes would hide everything else
-                style["linewidth"] = 1.8 if hasattr(kind, "constant") else 0.5
+            elif dense:  # teeth, which a line would join over the zeros between them
+                style |= {"linestyle": "none", "markersize": 2.5}
             axis.plot(np.asarray(x)[shown], values[shown], **style)
             if not dense and not shown.all():
+                axis.set_ymargin(0.12)
                 style |= {"linestyle": "none", "fillstyle": "none", "label": None}
                 edge = axis.get_xaxis_transform()
                 height = 0.03 + 0.05 * (list(lines).index(kind) % 2)
