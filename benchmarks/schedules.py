@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from dlm_core.schedules import DTCAdaptive, TCAdaptive
+from dlm_core.schedules import DTCAdaptive, Minimax, TCAdaptive
 
 ROUNDS = 9
 
@@ -34,6 +34,14 @@ def report(name, work, unit, limit):
         f"   {verdict} the limit of {limit}"
     )
     return ratio <= limit
+
+
+def solving(length, steps, target, limit):
+    (time_taken,) = seconds(lambda: Minimax(length, steps, target).constant)
+    verdict = "within" if 1e3 * time_taken <= limit else "ABOVE"
+    name = f"minimax {target}, K = {steps:,}, L = {length:,}"
+    print(f"{name:44} {1e3 * time_taken:8.1f} ms   {verdict} the limit of {limit} ms")
+    return 1e3 * time_taken <= limit
 
 
 def growth(name, sizes, make):
@@ -65,12 +73,21 @@ def main():
         report("both tables, K = 1000, L = 2000", tables(2000, 1000), lambda: np.cumsum(array), 3),
         *(
             report(
-                f"10,000 draws, {kind.__name__}",
-                drawing(10_000, kind(2000, 1000)),
+                f"10,000 draws, {type(schedule).__name__}",
+                drawing(10_000, schedule),
                 lambda: rng.random((10_000, 1000)),
-                10,
+                limit,
             )
-            for kind in (TCAdaptive, DTCAdaptive)
+            for schedule, limit in [
+                (TCAdaptive(2000, 1000), 10),
+                (DTCAdaptive(2000, 1000), 10),
+                (Minimax(2000, 1000, "tc"), 5),
+            ]
+        ),
+        *(
+            solving(length, steps, target, limit)
+            for length, steps, limit in [(2000, 1000, 20), (100_000, 50_000, 1000)]
+            for target in ("tc", "dtc", "min", "product")
         ),
     ]
     print("\nGrowth, where vectors are long enough to hide the interpreter; O(KL) means at most 1")

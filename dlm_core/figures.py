@@ -11,11 +11,15 @@ from dlm_core.style import BOUND, INK, WIDTH, look
 
 __all__ = [
     "curves",
+    "frontier",
     "information_areas",
     "mean_sizes",
+    "rates",
     "residual_ratios",
     "reveal",
+    "sandwich",
     "staircases",
+    "starts",
     "words",
 ]
 
@@ -220,6 +224,108 @@ def reveal(order, compositions):
         for i, name in enumerate(["masked", "revealed before", "revealed now, independently"])
     ]
     figure.legend(handles=patches, loc="outside upper left", ncols=3)
+    return _closed(figure)
+
+
+def starts(schedules):
+    """Start probabilities, and what each schedule pays per nat of TC at every ``j``.
+
+    Parameters
+    ----------
+    schedules : dict
+        From the name of a look to a ``Schedule``, all of one length.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
+    for name, schedule in schedules.items():
+        style = {**look(name), "marker": None}
+        j = np.arange(1, schedule.length)
+        axes[0].plot(schedule.start_probabilities, **style)
+        axes[1].plot(j, schedule.residual / (schedule.length - j), **style)
+    axes[0].set(title="start probability $u_t$", xlabel="$t$")
+    axes[1].set(title=r"$E[W_j]\,/\,(L-j)$: price of TC", xlabel="$j$", yscale="log")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
+    return _closed(figure)
+
+
+def frontier(line, points):
+    """Pairs of constants that are possible at once, and where schedules stand.
+
+    Parameters
+    ----------
+    line : ndarray, shape (n, 2)
+        Constants for TC and for DTC along the frontier.
+    points : dict
+        From the name of a schedule to its pair of constants.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.8))
+    axis.plot(*line.T, color=INK, linewidth=1.6, label="frontier")
+    for name, point in points.items():
+        style = look(name)
+        axis.plot(*point, **{**style, "linestyle": "none", "markersize": 8})
+    axis.set(xlabel="constant for TC", ylabel="constant for DTC", xscale="log", yscale="log")
+    axis.legend()
+    return _closed(figure)
+
+
+def sandwich(x, panels):
+    """Constants between their bounds, one panel for each.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,)
+        Numbers of iterations.
+    panels : dict
+        From the name of a look to lower bound, value and upper bound, each of shape (n,).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 3.2))
+    for axis, (name, (lower, value, upper)) in zip(axes, panels.items(), strict=True):
+        axis.plot(x, upper, linestyle="--", label="upper bound", **BOUND)
+        axis.plot(x, value, **look(name))
+        axis.plot(x, lower, linestyle=":", label="lower bound", **BOUND)
+        axis.set(xlabel="iterations $K$", ylabel="$K$ times the constant", xscale="log")
+        axis.set_ylim(0, 1.6 * value.max())
+        axis.legend()
+    return _closed(figure)
+
+
+def rates(x, lines, limits):
+    """Constants times ``K`` against ``L / K``, with their limits.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,)
+        The ratios ``L / K``.
+    lines : dict
+        From the name of a look to the constant times ``K``, shape (n,).
+    limits : dict
+        From the name of a look to the abscissae and ordinates of its limiting curve.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.2))
+    for name, values in lines.items():
+        axis.plot(x, values, **look(name))
+    for name, (ratio, value) in limits.items():
+        shown = (ratio >= x.min()) & (ratio <= x.max())
+        style = {"color": look(name)["color"], "linewidth": 3, "alpha": 0.35}
+        axis.plot(ratio[shown], value[shown], label=f"{name}, limit", **style)
+    axis.set(xlabel="$L / K$", ylabel="$K$ times the constant", xscale="log")
+    axis.set_ylim(0, 1.3 * max(lines["TC-adaptive"]))
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=4)
     return _closed(figure)
 
 

@@ -10,15 +10,26 @@ WIDTH = 7.2
 INK = "#333333"
 BOUND = {"color": "#767676", "linewidth": 1.3}
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
+_NAMES = {
+    "TCAdaptive": "TC-adaptive",
+    "DTCAdaptive": "DTC-adaptive",
+    "Equal": "equal",
+    "Cosine": "cosine",
+    "Geometric": "geometric",
+    "BestDeterministic": "best deterministic",
+}
+# Mostly Okabe and Ito's colours, which colour-blind readers can tell apart.
 _LOOKS = {
-    "TCAdaptive": ("TC-adaptive", "#0072B2", "o", "-"),
-    "DTCAdaptive": ("DTC-adaptive", "#D55E00", "s", "-"),
-    "Minimax": ("minimax", "#009E73", "D", "-"),
-    "Equal": ("equal", "#8C8C8C", "^", "-"),
-    "Cosine": ("cosine", "#CC79A7", "v", "-"),
-    "Geometric": ("geometric", "#B8860B", "P", "-"),
-    "BestDeterministic": ("best deterministic", "#000000", "X", "--"),
+    "TC-adaptive": ("#0072B2", "o", "-"),
+    "DTC-adaptive": ("#D55E00", "s", "-"),
+    "equal": ("#8C8C8C", "^", "-"),
+    "cosine": ("#CC79A7", "v", "-"),
+    "geometric": ("#B8860B", "P", "-"),
+    "best deterministic": ("#000000", "X", "--"),
+    "minimax TC": ("#009E73", "D", "-"),
+    "minimax DTC": ("#56B4E9", "d", "-"),
+    "minimax both": ("#6A3D9A", "p", "-"),
+    "minimax product": ("#8B5A2B", "h", "-."),
 }
 
 
@@ -62,14 +73,18 @@ def look(schedule):
 
     Parameters
     ----------
-    schedule : Schedule or type
-        A schedule or its class.
+    schedule : Schedule, type or str
+        A schedule, its class, or its name in figures, such as ``"minimax TC"``.
 
     Raises
     ------
     KeyError
         If this kind of schedule has no look yet.
     """
-    kind = schedule if isinstance(schedule, type) else type(schedule)
-    label, color, marker, linestyle = _LOOKS[kind.__name__]
+    if isinstance(schedule, str):
+        label = schedule
+    else:
+        kind = schedule if isinstance(schedule, type) else type(schedule)
+        label = _NAMES[kind.__name__]
+    color, marker, linestyle = _LOOKS[label]
     return {"label": label, "color": color, "marker": marker, "linestyle": linestyle}

@@ -1,0 +1,541 @@
+"""Systematic sampling and the minimax schedule, against enumeration, exact fractions and LPs."""
+
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import compositions
+from scipy.optimize import linprog
+from scipy.stats import chi2
+
+from dlm_core import InformationProfile, exact
+from dlm_core.error import expected_kl
+from dlm_core.schedules import (
+    DTCAdaptive,
+    Equal,
+    FixedSizes,
+    Geometric,
+    Minimax,
+    Schedule,
+    Systematic,
+    TCAdaptive,
+    residuals,
+    target_weights,
+    to_systematic,
+)
+from dlm_core.schedules.minimax import (
+    both_upper_bound,
+    dtc_lower_bound,
+    dtc_upper_bound,
+    tc_lower_bound,
+    tc_upper_bound,
+)
+
+TARGETS = ["tc", "dtc", "min", "product"]
+
+# Constants for the four targets, from an independent 400-bit computation.
+REFERENCE = {
+    (2, 6): "0.562043795620437956204 0.818181818181818181818 "
+    "0.927710843373493975904 1.34928229665071770335",
+    (3, 10): "0.387673425827107790822 0.499000666222518321119 "
+    "0.713958810068649885584 0.953971974268189298359",
+    (4, 12): "0.272597610982349794972 0.316561051735552823229 "
+    "0.504290542118951581505 0.680978738813305054058",
+    (6, 12): "0.129521115376843806830 0.131075110456553755523 "
+    "0.235435304385773510801 0.326011789113182072645",
+    (20, 100): "0.0694151199313220262771 0.0728984740437088242593 "
+    "0.138658022857669189258 0.175195549910690921619",
+    (1000, 2000): "0.000707506274301602170975 0.000707533183951542970288 "
+    "0.00141421350391433202157 0.00193091720053696410729",
+}
+# Start probabilities at K = 3, L = 10, exact, from the same computation.
+STARTS_3_10 = {
+    "tc": "1 743/7496 765/7496 459/3748 507/3748 2295/14992 765/3748 3979/14992 2295/7496 "
+    "2295/3748",
+    "dtc": "1 1611/3002 642/1501 352/1501 375/1501 450/1501 755/3002 0 0 0",
+    "min": "1 1749/3496 499/1748 963/3496 749/2622 25/437 125/1748 125/1311 125/874 125/437",
+    "product": "1 3949/9115 30432/100265 2139/9115 683/3646 3628/20053 7157/40106 3496/20053 "
+    "3331/20053 2836/20053",
+}
+# E W_j at j = 1995 and mean sizes of some iterations, at the same precision as printed there.
+RESIDUAL_500_2000 = {
+    "tc": 1.23015227200329025635e-02,
+    "dtc": 4.91522840584286567527,
+    "min": 2.45961674500487437659e-02,
+    "product": 3.14503910755902883582e-02,
+}
+MEAN_SIZES_1000_2000 = {  # iterations 1, 100 and 600, to 13 digits
+    "tc": [2.414305042329, 3.27525029177, 1.381736945267],
+    "dtc": [1.000707533184, 1.072875917947, 2.195498518184],
+    "min": [1.001414213504, 1.152735058423, 2.852468637395],
+    "product": [1.001929951742, 1.202436393846, 2.767614629605],
+}
+
+
+def union_bound(u):
+    """V_j(u), j = 1, ..., L-1, from its definition."""
+    length = len(u)
+    return [
+        sum(max(1 - sum(u[j : j + i + 1]), 0) for i in range(length - j)) for j in range(1, length)
+    ]
+
+
+def law_by_phase(u):
+    """The exact law of systematic sampling: sizes for each interval of the phase, in fractions."""
+    sums = [sum(u[: t + 1]) for t in range(len(u))]
+    cuts = sorted({Fraction(0), Fraction(1), *(s % 1 for s in sums)})
+    law = {}
+    for low, high in pairwise(cuts):
+        phase = (low + high) / 2
+        starts, point = [], phase
+        for t, reached in enumerate(sums):
+            if reached > point:
+                starts.append(t)
+                point += 1
+        sizes = tuple(b - a for a, b in pairwise((*starts, len(u))))
+        law[sizes] = law.get(sizes, 0) + high - low
+    return law
+
+
+def random_starts(rng, length, steps, denominator=60):
+    """Random start probabilities with small denominators, ones and zeros among them."""
+    units = np.zeros(length, dtype=int)
+    units[0] = denominator
+    missing = (steps - 1) * denominator
+    while missing:
+        t = rng.integers(1, length)
+        more = min(int(rng.integers(1, denominator + 1)), denominator - units[t], missing)
+        units[t] += more
+        missing -= more
+    return [Fraction(int(x), denominator) for x in units]
+
+
+# Systematic sampling
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_systematic_sampling_attains_the_union_bound_exactly(seed):
+    rng = np.random.default_rng(seed)
+    length = int(rng.integers(1, 13))
+    steps = int(rng.integers(1, length + 1))
+    u = random_starts(rng, length, steps)
+    law = law_by_phase(u)
+    assert all(len(sizes) == steps for sizes in law)
+    assert exact.residual(law) == union_bound(u)
+    schedule = Systematic([float(x) for x in u])
+    assert schedule.steps == steps
+    np.testing.assert_allclose(schedule.residual, np.array(union_bound(u), float), atol=1e-13)
+    mean = [sum(chance * sizes[k] for sizes, chance in law.items()) for k in range(steps)]
+    np.testing.assert_allclose(schedule.mean_sizes, np.array(mean, float), rtol=1e-13)
+
+
+@pytest.mark.parametrize("length", [5, 7])
+def test_no_law_has_less_than_the_union_bound(length):
+    rng = np.random.default_rng(length)
+    for steps in range(1, length + 1):
+        laws = [exact.tc_law(length, steps), exact.dtc_law(length, steps)]
+        for _ in range(20):
+            weights = {s: int(rng.integers(0, 9)) ** 2 for s in compositions(length, steps)}
+            total = sum(weights.values())
+            if total:
+                laws.append({s: Fraction(w, total) for s, w in weights.items()})
+        for law in laws:
+            u = [Fraction(0)] * length
+            for sizes, chance in law.items():
+                for start in np.cumsum((0, *sizes[:-1])):
+                    u[start] += chance
+            assert all(w >= v for w, v in zip(exact.residual(law), union_bound(u), strict=True))
+            assert exact.residual(law_by_phase(u)) == union_bound(u)
+
+
+def assert_contract(schedule, sizes):
+    assert sizes.dtype == np.int64
+    assert sizes.shape[1] == schedule.steps
+    assert sizes.min() >= 1
+    assert (sizes.sum(axis=1) == schedule.length).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.floats(0, 1), max_size=40),
+    st.sampled_from([0.0, 1e-16, 1e-12]),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_every_draw_has_exactly_k_blocks(values, noise, stratified, seed):
+    # the last entry makes the sum an integer, up to noise on every entry
+    total = sum(values)
+    u = np.array([1.0, *values, np.ceil(total) - total])
+    rng = np.random.default_rng(seed)
+    u = np.where(u > 0.5, u - noise * rng.random(u.size), u + noise * rng.random(u.size))
+    schedule = Systematic(u, stratified=stratified)
+    sizes = schedule.sample(50, rng)
+    assert_contract(schedule, sizes)
+    assert schedule.mean_sizes.sum() == pytest.approx(u.size, rel=1e-12)
+    assert schedule.mean_sizes.min() >= 1 - 1e-9
+    assert (schedule.residual >= 0).all()
+
+
+@pytest.mark.parametrize(
+    "u",
+    [
+        np.ones(1),
+        np.ones(500),
+        np.full(500, 1 - 1.2e-16),
+        np.concatenate([[1.0], np.full(499, 1 - 1e-12)]),
+        np.concatenate([[1.0], np.full(499, 1e-18)]),
+        np.concatenate([np.ones(40), np.full(10, 0.1), np.ones(50), np.zeros(30)]),
+        np.concatenate([[1.0], np.full(999_999, 1 / 999_999)]),
+        np.concatenate([[1.0], np.tile([0.1, 0.2, 0.7], 700)]),
+        np.concatenate([[1.0], np.full(3000, np.nextafter(0.5, 1))]),
+    ],
+)
+def test_rounding_neither_loses_nor_adds_a_block(u):
+    schedule = Systematic(u)
+    # phases next to every crossing, where rounding matters
+    until = np.unique(schedule._blocks[1])
+    phases = np.concatenate([[0.0], until, np.nextafter(until, 0)])
+    object.__setattr__(schedule, "_phases", lambda n, rng: phases[phases < 1][:n])
+    assert_contract(schedule, schedule.sample(60, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("stratified", [False, True])
+def test_draws_follow_the_law(stratified):
+    # Chi-square at a false-alarm rate of 1e-6 per case; stratified batches vary less than
+    # independent draws, so that for them the test is weaker and the rate lower.
+    u = random_starts(np.random.default_rng(5), 12, 5)
+    law = law_by_phase(u)
+    assert len(law) >= 6
+    n = 100_000
+    schedule = Systematic([float(x) for x in u], stratified=stratified)
+    drawn, counts = np.unique(
+        schedule.sample(n, np.random.default_rng(6)), axis=0, return_counts=True
+    )
+    observed = dict(zip(map(tuple, drawn.tolist()), counts.tolist(), strict=True))
+    assert set(observed) <= set(law)
+    expected = {sizes: float(chance) * n for sizes, chance in law.items()}
+    statistic = sum((observed.get(s, 0) - e) ** 2 / e for s, e in expected.items())
+    assert statistic < chi2.isf(1e-6, len(law) - 1)
+    if stratified:
+        # one phase in each n-th of [0, 1): a count differs from its mean by less than 2
+        assert max(abs(observed[s] - e) for s, e in expected.items()) < 2
+
+
+def test_stratified_rows_keep_the_law_each():
+    # The first row of many batches of four, which without shuffling would never see U >= 1/4;
+    # false-alarm rate 1e-6.
+    schedule = Systematic([1, 0.5, 0.5], stratified=True)
+    rng = np.random.default_rng(2)
+    first = np.array([schedule.sample(4, rng)[0, 0] for _ in range(2000)])
+    assert abs((first == 1).sum() - 1000) < 4.9 * np.sqrt(500)
+
+
+@pytest.mark.parametrize("kind", [TCAdaptive, DTCAdaptive, Equal, Geometric])
+def test_the_systematic_twin_never_loses(kind):
+    rng = np.random.default_rng(3)
+    for length, steps in [(1, 1), (2, 1), (2, 2), (7, 7), (9, 4), (60, 17), (200, 9)]:
+        schedule = kind(length, steps)
+        twin = to_systematic(schedule)
+        assert (twin.length, twin.steps) == (length, steps)
+        assert (twin.residual <= schedule.residual + 1e-11).all()
+        for _ in range(5):
+            profile = InformationProfile(np.sort(rng.exponential(size=length) ** 3)[::-1])
+            assert expected_kl(twin, profile) <= expected_kl(schedule, profile) * (1 + 1e-11)
+        if kind in (Equal, Geometric):
+            assert twin.sample(3, rng).tolist() == schedule.sample(3, rng).tolist()
+
+
+def test_the_twin_of_the_tc_adaptive_schedule_gains():
+    schedule = TCAdaptive(60, 17)
+    twin = to_systematic(schedule)
+    assert twin.residual.sum() < 0.95 * schedule.residual.sum()
+
+
+@pytest.mark.parametrize(
+    ("u", "error", "message"),
+    [
+        ([], ValueError, "begin with 1"),
+        ([0.5, 0.5], ValueError, "begin with 1"),
+        ([1, 1.5, 0.5], ValueError, r"\[0, 1\], got 1.5 at t=1"),
+        ([1, -0.1, 0.1], ValueError, r"\[0, 1\], got -0.1 at t=1"),
+        ([1, 0.5, 0.4], ValueError, "integer"),
+        ([1, np.nan], ValueError, "finite"),
+        ([[1, 0]], ValueError, "axis"),
+        (None, TypeError, "start_probabilities"),
+        ("abc", TypeError, "start_probabilities"),
+    ],
+)
+def test_start_probabilities_are_checked(u, error, message):
+    with pytest.raises(error, match=message):
+        Systematic(u)
+
+
+def test_other_arguments_are_checked():
+    with pytest.raises(TypeError, match="stratified"):
+        Systematic([1.0], stratified=1)
+    with pytest.raises(TypeError, match="Schedule"):
+        to_systematic([1, 2])
+    with pytest.raises(ValueError, match="steps"):
+        Minimax(5, 6, "tc")
+    with pytest.raises(ValueError, match="target"):
+        Minimax(5, 2, "both")
+    with pytest.raises(ValueError, match="positive"):
+        Minimax(4, 2, [1.0, 0.0, 1.0])
+    with pytest.raises(ValueError, match="shape"):
+        Minimax(4, 2, [1.0, 1.0])
+    with pytest.raises(ValueError, match="finite"):
+        Minimax(4, 2, [1.0, np.inf, 1.0])
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Systematic([1, 0.25, 0.5, 0.25]),
+        Systematic([1, 0.25, 0.5, 0.25], stratified=True),
+        Minimax(9, 3, "product"),
+        Minimax(4, 2, [1.0, 3.0, 2.0]),
+    ],
+    ids=lambda s: type(s).__name__,
+)
+def test_dictionaries_and_repeated_draws(schedule):
+    again = Schedule.from_dict(schedule.to_dict())
+    assert again.to_dict() == schedule.to_dict()
+    assert (again.residual == schedule.residual).all()
+    a, b = (s.sample(9, np.random.default_rng(1)) for s in (schedule, again))
+    assert (a == b).all()
+    assert schedule.sample(0, np.random.default_rng(1)).shape == (0, schedule.steps)
+    assert repr(schedule)
+    for table in (schedule.start_probabilities, schedule.residual, schedule.mean_sizes):
+        with pytest.raises(ValueError, match="read-only"):
+            table[0] = 0.0
+
+
+# The minimax constant
+
+
+@pytest.mark.parametrize("shape", REFERENCE)
+def test_constants_agree_with_the_reference(shape):
+    steps, length = shape
+    for target, expected in zip(TARGETS, map(float, REFERENCE[shape].split()), strict=True):
+        schedule = Minimax(length, steps, target)
+        assert schedule.constant == pytest.approx(expected, rel=1e-12, abs=0)
+        assert schedule.coefficient(target) == pytest.approx(expected, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_tables_agree_with_the_reference(target):
+    starts = [float(Fraction(x)) for x in STARTS_3_10[target].split()]
+    np.testing.assert_allclose(Minimax(10, 3, target).start_probabilities, starts, atol=1e-14)
+    at = Minimax(2000, 500, target).residual[1994]
+    assert at == pytest.approx(RESIDUAL_500_2000[target], rel=1e-12)
+    sizes = Minimax(2000, 1000, target).mean_sizes[[0, 99, 599]]
+    np.testing.assert_allclose(sizes, MEAN_SIZES_1000_2000[target], rtol=1e-12)
+
+
+def optimum_of_the_linear_program(length, steps, weights):
+    """Lower and upper bound on the least constant, from all compositions.
+
+    HiGHS solves to a tolerance of 1e-7 only. From its answer just the support is taken: the law
+    and the dual weights are moved to where the constraints in the support are equalities. Then,
+    made nonnegative and normalised, each bounds the optimum whatever was done to it before, and
+    the bounds are sums of positive terms, right to 1e-15.
+    """
+    rows = residuals(np.array(list(compositions(length, steps)), dtype=np.int64)) / weights
+    n, m = rows.shape
+    found = linprog(
+        np.append(np.zeros(n), 1.0),
+        A_ub=np.column_stack([rows.T, -np.ones(m)]),
+        b_ub=np.zeros(m),
+        A_eq=np.append(np.ones(n), 0.0)[np.newaxis],
+        b_eq=[1.0],
+        method="highs-ds",
+    )
+    law, dual = found.x[:n], -found.ineqlin.marginals
+    table = rows[np.ix_(law > 1e-8, dual > 1e-8)]
+    law[law > 1e-8] = equalised(law[law > 1e-8], table)
+    dual[dual > 1e-8] = equalised(dual[dual > 1e-8], table.T)
+    law, dual = np.maximum(law, 0), np.maximum(dual, 0)
+    return (rows @ (dual / dual.sum())).min(), (law / law.sum() @ rows).max()
+
+
+def equalised(weights, table):
+    """The nearest weights with ``weights @ table`` constant and the same sum."""
+    deviation = table - table.mean(axis=1, keepdims=True)
+    system = np.column_stack([deviation, np.ones(len(weights))])
+    target = np.append(np.zeros(table.shape[1]), weights.sum())
+    correction = np.linalg.lstsq(system.T, target - weights @ system, rcond=1e-12)[0]
+    return weights + correction
+
+
+@pytest.mark.parametrize("length", range(2, 10))
+def test_linear_programs_over_all_compositions(length):
+    rng = np.random.default_rng(length)
+    extra = [rng.random(length - 1) + 0.01, rng.exponential(size=length - 1) ** 2 + 1e-3]
+    for steps in range(1, length):
+        for target in [*TARGETS, *extra]:
+            weights = target_weights(target, length)
+            constant = Minimax(length, steps, target).constant
+            low, high = optimum_of_the_linear_program(length, steps, weights)
+            assert low * (1 - 1e-12) <= constant <= high * (1 + 1e-12)
+            assert high - low <= 1e-12 * high
+    assert all(Minimax(length, length, target).constant == 0 for target in [*TARGETS, *extra])
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_properties_for_any_target(data):
+    length = data.draw(st.integers(1, 60))
+    steps = data.draw(st.integers(1, length))
+    r = st.one_of(st.floats(1e-3, 1e3), st.sampled_from([1e-6, 1.0, 1e6]))
+    target = np.array(data.draw(st.lists(r, min_size=length - 1, max_size=length - 1)))
+    schedule = Minimax(length, steps, target)
+    u = schedule.start_probabilities
+    assert u[0] == 1
+    assert u.min() >= 0
+    assert u.max() <= 1
+    assert u.sum() == pytest.approx(steps, rel=1e-12)
+    # Where r_j is tiny beside its neighbours, digits of u_j that E W_j needs are below rounding.
+    slack = 1e-15 * (1 + schedule.residual.max(initial=0)) / target.min(initial=1e9)
+    assert schedule.coefficient(target) == pytest.approx(schedule.constant, rel=1e-12, abs=slack)
+    assert_contract(schedule, schedule.sample(20, np.random.default_rng(0)))
+    # The residuals in closed form: as much as the constant allows here, or a little later and
+    # one more for every position between.
+    allowed = np.append(schedule.constant * target, 0.0) + np.arange(1, length + 1)
+    closed = np.minimum.accumulate(allowed[::-1])[::-1][:-1] - np.arange(1, length)
+    np.testing.assert_allclose(schedule.residual, closed, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("length", "steps", "expected"),
+    [
+        (1, 1, (0, 0, 0, 0)),
+        (2, 1, (1, 1, 1, 2)),
+        (2, 2, (0, 0, 0, 0)),
+        (5, 5, (0, 0, 0, 0)),
+        (5, 1, (1, 4, 4, 5)),
+        (5, 4, (1 / 10, 1 / 10, 1 / 6, 1 / 4)),
+    ],
+)
+def test_smallest_cases(length, steps, expected):
+    for target, constant in zip(TARGETS, expected, strict=True):
+        schedule = Minimax(length, steps, target)
+        assert schedule.constant == pytest.approx(constant, rel=1e-14, abs=0)
+        assert schedule.coefficient(target) == pytest.approx(constant, rel=1e-14, abs=0)
+        assert schedule.start_probabilities.shape == (length,)
+        assert schedule.mean_sizes.sum() == pytest.approx(length)
+        assert_contract(schedule, schedule.sample(5, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize(("length", "steps"), [(12, 1), (12, 5), (40, 7), (40, 39), (64, 32)])
+def test_codes_of_every_dimension_attain_the_constant(length, steps):
+    aggregates = {
+        "tc": lambda p: p.total_correlation,
+        "dtc": lambda p: p.dual_total_correlation,
+        "min": lambda p: min(p.total_correlation, p.dual_total_correlation),
+        "product": lambda p: (
+            p.total_correlation
+            * p.dual_total_correlation
+            / (p.total_correlation + p.dual_total_correlation)
+        ),
+    }
+    for target in TARGETS:
+        schedule = Minimax(length, steps, target)
+        codes = [InformationProfile.mds_code(length, d, 64) for d in range(1, length)]
+        ratios = [expected_kl(schedule, code) / aggregates[target](code) for code in codes]
+        assert max(ratios) == pytest.approx(schedule.constant, rel=1e-12)
+
+
+def test_every_residual_falls_with_the_steps():
+    length = 40
+    for make in [
+        *[lambda k, target=target: Minimax(length, k, target) for target in TARGETS],
+        lambda k: TCAdaptive(length, k),
+        lambda k: DTCAdaptive(length, k),
+    ]:
+        tables = np.array([make(k).residual for k in range(1, length + 1)])
+        assert (np.diff(tables, axis=0) <= 1e-12).all()
+    for target in TARGETS:
+        constants = [Minimax(length, k, target).constant for k in range(1, length + 1)]
+        assert (np.diff(constants) < 0).all()
+
+
+def test_minimax_is_best_among_all():
+    for length, steps in [(30, 2), (30, 11), (300, 40)]:
+        for target in TARGETS:
+            best = Minimax(length, steps, target).constant
+            others = [
+                TCAdaptive(length, steps),
+                to_systematic(TCAdaptive(length, steps)),
+                DTCAdaptive(length, steps),
+                Equal(length, steps),
+                FixedSizes([1] * (steps - 1) + [length - steps + 1]),
+                *[Minimax(length, steps, other) for other in TARGETS],
+            ]
+            assert all(best <= other.coefficient(target) * (1 + 1e-12) for other in others)
+
+
+@pytest.mark.parametrize("steps", [50_000, 99_999])
+def test_a_hundred_thousand_positions(steps):
+    schedule = Minimax(100_000, steps, "dtc")
+    assert schedule.coefficient("dtc") == pytest.approx(schedule.constant, rel=1e-12, abs=0)
+    if steps == 99_999:  # one step short: every position but the first passed in proportion to r_j
+        assert schedule.constant == pytest.approx(2 / (100_000 * 99_999), rel=1e-12)
+    else:  # the limit at K = L/2 is sqrt(2) / L
+        assert schedule.constant * 100_000 == pytest.approx(np.sqrt(2), rel=2e-5)
+    assert_contract(schedule, schedule.sample(3, np.random.default_rng(0)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [10, 1000, 50_000])
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_hundred_thousand_positions_for_every_target(steps, target):
+    schedule = Minimax(100_000, steps, target)
+    assert schedule.coefficient(target) == pytest.approx(schedule.constant, rel=1e-12, abs=0)
+
+
+def test_weights_of_any_scale():
+    base = Minimax(8, 3, "product").constant
+    weights = target_weights("product", 8)
+    for scale in (1e-290, 1e-30, 1e30, 1e290):
+        assert Minimax(8, 3, weights * scale).constant * scale == pytest.approx(base, rel=1e-12)
+    spread = Minimax(8, 3, 10.0 ** np.linspace(-45, 45, 7))
+    assert spread.coefficient(spread.target) == pytest.approx(spread.constant, rel=1e-12)
+    with pytest.raises(ValueError, match="1e100"):
+        Minimax(8, 3, 10.0 ** np.linspace(-60, 60, 7))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rounding_does_not_add_up_over_wide_windows(target):
+    schedule = Minimax(20_000, 10, target)
+    assert schedule.coefficient(target) == pytest.approx(schedule.constant, rel=1e-13, abs=0)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 10, 30, 100, 400, 2000])
+def test_explicit_bounds(length):
+    for steps in sorted({int(k) for k in np.geomspace(1, length, 8)} | {min(2, length)}):
+        constant = {t: Minimax(length, steps, t).constant for t in TARGETS}
+        slack = 1 + 1e-12
+        assert tc_lower_bound(length, steps) <= constant["tc"] * slack + 1e-15
+        assert dtc_lower_bound(length, steps) <= constant["dtc"] * slack + 1e-15
+        assert constant["tc"] <= tc_upper_bound(length, steps) * slack
+        assert constant["dtc"] <= dtc_upper_bound(length, steps) * slack
+        assert constant["min"] <= both_upper_bound(length, steps) * slack
+
+
+def test_lower_bound_is_sharp_between_the_extremes():
+    for length, steps in [(2000, 20), (2000, 100), (10_000, 200)]:
+        ratio = tc_lower_bound(length, steps) / Minimax(length, steps, "tc").constant
+        assert 0.9 < ratio <= 1
+
+
+@pytest.mark.parametrize(
+    "bound", [tc_lower_bound, dtc_lower_bound, tc_upper_bound, dtc_upper_bound, both_upper_bound]
+)
+def test_bounds_check_their_arguments(bound):
+    with pytest.raises(ValueError, match="steps"):
+        bound(4, 5)
+    with pytest.raises(TypeError, match="length"):
+        bound(4.0, 2)

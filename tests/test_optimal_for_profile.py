@@ -1,0 +1,109 @@
+"""The sizes that are optimal for a known profile, against all compositions."""
+
+import json
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlm_core import InformationProfile
+from dlm_core.error import expected_kl
+from dlm_core.schedules import (
+    BestDeterministic,
+    Cosine,
+    Equal,
+    FixedSizes,
+    Geometric,
+    Minimax,
+    OptimalForProfile,
+    Schedule,
+    TCAdaptive,
+)
+
+
+def least_error(profile, steps):
+    length = profile.length
+    return min(
+        expected_kl(FixedSizes(np.diff([0, *inner, length])), profile)
+        for inner in combinations(range(1, length), steps - 1)
+    )
+
+
+def assert_optimal(profile):
+    for steps in range(1, profile.length + 1):
+        schedule = OptimalForProfile(profile, steps)
+        assert (schedule.length, schedule.steps) == (profile.length, steps)
+        assert schedule.sizes.shape == (steps,)
+        assert schedule.sizes.min() >= 1
+        assert schedule.sizes.sum() == profile.length
+        best = least_error(profile, steps)
+        assert expected_kl(schedule, profile) == pytest.approx(best, rel=1e-12, abs=1e-14)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(0, 9), min_size=1, max_size=9))
+def test_all_compositions(values):
+    assert_optimal(InformationProfile(np.sort(values)[::-1]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=10))
+def test_all_compositions_with_many_ties(values):
+    assert_optimal(InformationProfile(np.sort(values)[::-1]))
+
+
+def by_full_table(profile, steps):
+    """The least error by the dynamic program without divide and conquer, on larger lengths."""
+    length, h = profile.length, profile.conditional_entropy
+    end, start = np.arange(length + 1), np.arange(length)
+    cost = np.where(
+        start[:, np.newaxis] < end, (end - start[:, np.newaxis]) * h[:, np.newaxis], np.inf
+    )
+    area = cost[0]
+    for _ in range(steps - 1):
+        area = (area[:-1, np.newaxis] + cost).min(axis=0)
+    return area[-1] - profile.entropy
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 60, 119, 120])
+@pytest.mark.parametrize("shape", ["random", "steep", "flat", "code"])
+def test_larger_lengths(steps, shape):
+    j = np.arange(120)
+    profile = InformationProfile(
+        {
+            "random": np.sort(np.random.default_rng(0).random(120))[::-1],
+            "steep": 1 / (1.0 + j),
+            "flat": np.ones(120),
+            "code": np.where(j < 43, 2.0, 0.0),
+        }[shape]
+    )
+    error = expected_kl(OptimalForProfile(profile, steps), profile)
+    assert error == pytest.approx(by_full_table(profile, steps), rel=1e-11, abs=1e-11)
+
+
+def test_never_worse_than_the_others():
+    profile = InformationProfile(1 / np.arange(1.0, 501.0) ** 0.5)
+    for steps in (3, 50, 400):
+        best = expected_kl(OptimalForProfile(profile, steps), profile)
+        for other in [
+            *[kind(500, steps) for kind in (Equal, Cosine, Geometric, TCAdaptive)],
+            *[Minimax(500, steps, target) for target in ("tc", "dtc", "product")],
+            BestDeterministic(500, steps, "dtc"),
+        ]:
+            assert best <= expected_kl(other, profile) * (1 + 1e-12)
+
+
+def test_round_trip_and_arguments():
+    schedule = OptimalForProfile(InformationProfile.repetition(6, entropy=0.7), 3)
+    again = Schedule.from_dict(json.loads(json.dumps(schedule.to_dict())))
+    assert again.to_dict() == schedule.to_dict()
+    assert again.sizes.tolist() == schedule.sizes.tolist()
+    assert repr(schedule)
+    with pytest.raises(ValueError, match="steps"):
+        OptimalForProfile(InformationProfile([1.0, 0.5]), 3)
+    with pytest.raises(ValueError, match="nonincreasing"):
+        OptimalForProfile([0.5, 1.0], 1)
+    with pytest.raises(TypeError, match="conditional_entropy"):
+        OptimalForProfile("tc", 1)
