@@ -26,7 +26,7 @@ from dlm_core.schedules import (
     target_weights,
     to_systematic,
 )
-from dlm_core.schedules.minimax import (
+from dlm_core.schedules.bounds import (
     both_upper_bound,
     dtc_lower_bound,
     dtc_upper_bound,

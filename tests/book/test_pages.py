@@ -195,6 +195,12 @@ def test_reads_well_in_a_browser(page, browser, site):
     for width, height in (1400, 900), (390, 844):
         tab.set_viewport_size({"width": width, "height": height})
         sideways[width] = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
+        stretched = tab.evaluate(
+            """[...document.images].filter(e => Math.abs(
+                e.width * e.naturalHeight / (e.height * e.naturalWidth) - 1) > 0.05
+            ).map(e => e.src)"""
+        )
+        assert stretched == []
     background = {}
     for scheme in "light", "dark":
         tab.emulate_media(color_scheme=scheme)
