@@ -70,7 +70,12 @@ def main():
     rng = np.random.default_rng(0)
     array = rng.random((1000, 2000))
     within = [
-        report("both tables, K = 1000, L = 2000", tables(2000, 1000), lambda: np.cumsum(array), 3),
+        report(
+            "both tables (they are one), K = 1000, L = 2000",
+            tables(2000, 1000),
+            lambda: np.cumsum(array),
+            3,
+        ),
         *(
             report(
                 f"10,000 draws, {type(schedule).__name__}",

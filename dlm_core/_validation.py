@@ -40,7 +40,7 @@ def generator(name, value):
 def instance(name, value, kind):
     """Return ``value`` if it is a ``kind``; raise ``TypeError`` otherwise."""
     if not isinstance(value, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
+        raise TypeError(f"{name} must be of type {kind.__name__}, got {type(value).__name__}")
     return value
 
 
@@ -64,7 +64,8 @@ def real_array(name, value, ndim=None):
             f"{name} must be an array of real numbers, got {type(value).__name__}"
         ) from None
     if ndim is not None and array.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} axis, got shape {array.shape}")
+        rule = {0: "be a number", 1: "have 1 axis"}[ndim]
+        raise ValueError(f"{name} must {rule}, got shape {array.shape}")
     if not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} must be finite, got {array[place]} at index {place}")

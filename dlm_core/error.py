@@ -21,6 +21,9 @@ __all__ = [
     "steps_for",
 ]
 
+# Enumerating orders takes seconds here and hours a little further.
+_MOST_POSITIONS = 8
+
 
 def expected_kl(schedule, profile):
     r"""Expected divergence of what the schedule samples, with an exact mask predictor.
@@ -75,7 +78,7 @@ def expected_kl_by_enumeration(p, sizes):
     For every order of the positions, the probability :math:`q(x)` that the sampler returns ``x``
     is the product over blocks of the conditional marginals of ``p``; the result is the mean over
     orders of :math:`\sum_x p(x) \log (p(x) / q(x))`. No entropy identity enters. Cost
-    :math:`O(L!\, L\, q^L)`: for ``L <= 6`` or so.
+    :math:`O(L!\, L\, q^L)`: refused beyond ``L = 8``.
 
     Parameters
     ----------
@@ -95,6 +98,8 @@ def expected_kl_by_enumeration(p, sizes):
         If ``p`` is no table of probabilities, or the sizes do not fit it.
     """
     p = probabilities("p", p)
+    if p.ndim > _MOST_POSITIONS:
+        raise ValueError(f"p must have at most {_MOST_POSITIONS} axes, got {p.ndim}")
     sizes = FixedSizes(sizes).sizes
     if sizes.sum() != p.ndim:
         raise ValueError(f"sizes must sum to the {p.ndim} axes of p, their sum is {sizes.sum()}")
@@ -309,12 +314,17 @@ def steps_for(
     tc, dtc = _correlations(profile, total_correlation, dual_total_correlation)
     if tc is None and dtc is None:
         raise ValueError("give a profile, total_correlation or dual_total_correlation")
+    if profile is not None and profile.length != length:
+        raise ValueError(f"profile must have the length {length}, got {profile.length}")
     less = "dtc" if tc is None or (dtc is not None and dtc < tc) else "tc"
     make = _maker(schedule, profile, less)
 
     def met(steps):
-        made = certificate(make(length, steps), profile, total_correlation, dual_total_correlation)
-        return made.value <= target_error
+        made = instance("schedule(length, steps)", make(length, steps), Schedule)
+        if (made.length, made.steps) != (length, steps):
+            raise ValueError(f"schedule must make {steps} steps of length {length}, got {made!r}")
+        promise = certificate(made, profile, total_correlation, dual_total_correlation)
+        return promise.value <= target_error
 
     first = make(length, 1)
     improving = isinstance(first, _IMPROVING)
@@ -337,8 +347,11 @@ _IMPROVING = (
 
 def _maker(schedule, profile, target):
     """A function of length and steps that returns the schedule."""
-    kind = getattr(schedules, schedule, None) if isinstance(schedule, str) else schedule
-    if not callable(kind):
+    kind = schedule
+    if isinstance(schedule, str):
+        kind = getattr(schedules, schedule, None) if schedule in schedules.__all__ else None
+        kind = kind if isinstance(kind, type) else None
+    if not callable(kind) or kind is Schedule:
         raise ValueError(
             f"schedule must be a schedule class, its name or a function, got {schedule!r}"
         )

@@ -64,9 +64,11 @@ def random_joint(rng, shape, sparsity=0.0):
 
     Raises
     ------
-    TypeError
-        If ``rng`` is no Generator.
+    TypeError, ValueError
+        If ``rng`` is no Generator or ``sparsity`` out of range.
     """
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparsity must lie in [0, 1], got {sparsity}")
     p = generator("rng", rng).dirichlet(np.full(np.prod(shape), 0.5))
     keep = rng.random(p.size) >= sparsity
     keep[rng.integers(p.size)] = True

@@ -6,7 +6,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from dlm_core.schedules import DTCAdaptive, TCAdaptive
+from dlm_core.schedules import DTCAdaptive, TCAdaptive, target_weights
 from dlm_core.style import BOUND, INK, WIDTH, look
 
 __all__ = [
@@ -228,25 +228,26 @@ def reveal(order, compositions):
 
 
 def starts(schedules):
-    """Start probabilities, and what each schedule pays per nat of TC at every ``j``.
+    """Start probabilities, and what each schedule pays at every ``j`` for its own target.
 
     Parameters
     ----------
     schedules : dict
-        From the name of a look to a ``Schedule``, all of one length.
+        From the name of a look to a ``Schedule`` and its target; all of one length.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
-    for name, schedule in schedules.items():
+    for name, (schedule, target) in schedules.items():
         style = {**look(name), "marker": None}
         j = np.arange(1, schedule.length)
         axes[0].plot(schedule.start_probabilities, **style)
-        axes[1].plot(j, schedule.residual / (schedule.length - j), **style)
+        axes[1].plot(j, schedule.residual / target_weights(target, schedule.length), **style)
     axes[0].set(title="start probability $u_t$", xlabel="$t$")
-    axes[1].set(title=r"$E[W_j]\,/\,(L-j)$: price of TC", xlabel="$j$", yscale="log")
+    axes[1].set(title=r"$E[W_j]\,/\,r_j$", xlabel="$j$")
+    axes[1].set_ylim(bottom=0)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
     return _closed(figure)
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from math import log
 
 import numpy as np
 from scipy.special import comb, entr
@@ -165,7 +166,7 @@ class InformationProfile:
         """
         length = integer("length", length, 1)
         dimension = integer("dimension", dimension, 1, length)
-        symbol = np.log(integer("alphabet_size", alphabet_size, 1))
+        symbol = log(integer("alphabet_size", alphabet_size, 1))
         return cls(np.where(np.arange(length) < dimension, symbol, 0.0))
 
     @classmethod

@@ -150,3 +150,14 @@ def test_arguments_are_checked():
         steps_for(0.1, 30, FixedSizes, total_correlation=1.0)
     with pytest.raises(TypeError, match="profile"):
         steps_for(0.1, 30, OptimalForProfile, total_correlation=1.0)
+
+
+def test_steps_for_refuses_what_does_not_fit():
+    profile = InformationProfile.repetition(30, 1.0)
+    with pytest.raises(ValueError, match="profile must have the length 10, got 30"):
+        steps_for(0.001, 10, "OptimalForProfile", profile=profile)
+    with pytest.raises(ValueError, match="schedule must make 1 steps of length 30"):
+        steps_for(0.1, 30, lambda length, steps: Equal(length + 1, steps), profile=profile)
+    for name in ("residuals", "target_weights", "Schedule", "Linear"):
+        with pytest.raises(ValueError, match="schedule must be a schedule class, its name"):
+            steps_for(0.1, 30, name, profile=profile)

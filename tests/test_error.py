@@ -51,11 +51,13 @@ def test_bad_input_is_named():
     profile = InformationProfile.repetition(4, 1.0)
     with pytest.raises(ValueError, match="same length, got 5 and 4"):
         expected_kl(Equal(5, 2), profile)
-    with pytest.raises(TypeError, match="schedule must be a Schedule"):
+    with pytest.raises(TypeError, match="schedule must be of type Schedule"):
         expected_kl([2, 2], profile)
-    with pytest.raises(TypeError, match="profile must be a InformationProfile"):
+    with pytest.raises(TypeError, match="profile must be of type InformationProfile"):
         expected_kl(Equal(4, 2), np.ones(4))
     with pytest.raises(ValueError, match="sizes must sum to the 4 axes of p, their sum is 3"):
         expected_kl_by_enumeration(alternating(4), (1, 2))
+    with pytest.raises(ValueError, match="p must have at most 8 axes, got 9"):
+        expected_kl_by_enumeration(alternating(9), (9,))
     with pytest.raises(ValueError, match="p must sum to 1"):
         expected_kl_by_enumeration(np.ones((2, 2)), (1, 1))

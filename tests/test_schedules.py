@@ -210,13 +210,31 @@ def test_bad_targets_are_refused(target, error, message):
         ([[1]], ValueError),
         ([1.0], TypeError),
         (3, ValueError),
+        ([[1, 2], [3]], ValueError),
+        ([2**62] * 3, ValueError),
     ],
 )
 def test_bad_sizes_are_refused(sizes, error):
-    with pytest.raises(error, match="sizes must be"):
+    with pytest.raises(error, match="sizes must"):
         FixedSizes(sizes)
 
 
-def test_unknown_kinds_are_refused():
+@pytest.mark.parametrize("kind", ["Linear", "_Baseline", None, ["TCAdaptive"]])
+def test_unknown_kinds_are_refused(kind):
     with pytest.raises(ValueError, match="schedule must be one of"):
-        Schedule.from_dict({"schedule": "Linear", "length": 4, "steps": 2})
+        Schedule.from_dict({"schedule": kind, "length": 4, "steps": 2})
+    with pytest.raises(TypeError, match="d must be of type dict"):
+        Schedule.from_dict(5)
+
+
+@pytest.mark.parametrize("sizes", [[[1, 2], [4, 1]], [[0, 3]], [1, 2], [[1.0, 2.0]]])
+def test_residuals_of_what_is_no_table_of_sizes_are_refused(sizes):
+    with pytest.raises(ValueError, match="sizes must"):
+        residuals(sizes)
+
+
+def test_targets_need_a_length():
+    with pytest.raises(TypeError, match="length must be an integer"):
+        target_weights("tc", 2.5)
+    with pytest.raises(ValueError, match="length must be an integer"):
+        target_weights("tc", 0)

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from dlm_core._validation import integer, real_array
+from dlm_core._validation import instance, integer, real_array
 
 __all__ = ["Schedule", "residuals", "target_weights"]
 
@@ -41,6 +41,7 @@ def target_weights(target, length):
         If the target is unknown, or an array of the wrong shape or with an entry that is not
         positive.
     """
+    length = integer("length", length, 1)
     if isinstance(target, str):
         if target not in _TARGETS:
             raise ValueError(
@@ -62,7 +63,7 @@ def residuals(sizes):
 
     Parameters
     ----------
-    sizes : ndarray of int, shape (n, K)
+    sizes : array_like of int, shape (n, K)
         Positive sizes, all rows with the same sum ``L``.
 
     Returns
@@ -70,7 +71,17 @@ def residuals(sizes):
     ndarray of int64, shape (n, L - 1)
         Entry ``j - 1`` is :math:`W_j`: 0 where a block starts at ``j``, else the next block
         boundary minus ``j``. Cost O(nL).
+
+    Raises
+    ------
+    ValueError
+        If the sizes are not positive integers, or rows have different sums.
     """
+    sizes = np.asarray(sizes)
+    if sizes.ndim != 2 or sizes.dtype.kind not in "iu" or sizes.min(initial=1) < 1:
+        raise ValueError(f"sizes must be a table of positive integers, got {sizes!r}")
+    if len(set(sizes.sum(axis=1).tolist())) > 1:
+        raise ValueError(f"sizes must have rows of one sum, got {sizes!r}")
     ends = np.repeat(np.cumsum(sizes, axis=1).ravel(), sizes.ravel()).reshape(len(sizes), -1)
     return ends[:, :-1] - np.arange(1, ends.shape[1])
 
@@ -97,7 +108,8 @@ class Schedule(ABC):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        Schedule._kinds[cls.__name__] = cls
+        if not cls.__name__.startswith("_"):
+            Schedule._kinds[cls.__name__] = cls
 
     def _check_shape(self):
         """Validate ``length`` and ``steps`` of a schedule that is given by the two alone."""
@@ -176,11 +188,10 @@ class Schedule(ABC):
         ValueError
             If the kind of schedule is unknown.
         TypeError
-            If arguments of its constructor are missing or superfluous.
+            If ``d`` is no dictionary, or arguments of the constructor are missing or superfluous.
         """
-        arguments = dict(d)
+        arguments = dict(instance("d", d, dict))
         kind = arguments.pop("schedule", None)
-        if kind not in Schedule._kinds:
-            known = sorted(name for name in Schedule._kinds if not name.startswith("_"))
-            raise ValueError(f"schedule must be one of {known}, got {kind!r}")
+        if not isinstance(kind, str) or kind not in Schedule._kinds:
+            raise ValueError(f"schedule must be one of {sorted(Schedule._kinds)}, got {kind!r}")
         return Schedule._kinds[kind](**arguments)

@@ -70,11 +70,16 @@ class FixedSizes(_Deterministic):
     sizes: np.ndarray
 
     def __post_init__(self):
-        sizes = np.asarray(self.sizes)
+        try:
+            sizes = np.asarray(self.sizes)
+        except ValueError:
+            raise ValueError(f"sizes must be a vector, got {self.sizes!r}") from None
         if sizes.size and sizes.dtype.kind not in "iu":
             raise TypeError(f"sizes must be integers, got {self.sizes!r}")
         if sizes.ndim != 1 or sizes.size == 0 or sizes.min() < 1:
             raise ValueError(f"sizes must be a vector of positive integers, got {self.sizes!r}")
+        if sum(sizes.tolist()) >= 2**63:
+            raise ValueError(f"sizes must have a sum below 2**63, got {self.sizes!r}")
         object.__setattr__(self, "sizes", frozen(sizes.astype(np.int64)))
 
     @property
