@@ -347,10 +347,7 @@ _IMPROVING = (
 
 def _maker(schedule, profile, target):
     """A function of length and steps that returns the schedule."""
-    kind = schedule
-    if isinstance(schedule, str):
-        kind = getattr(schedules, schedule, None) if schedule in schedules.__all__ else None
-        kind = kind if isinstance(kind, type) else None
+    kind = Schedule._kinds.get(schedule) if isinstance(schedule, str) else schedule
     if not callable(kind) or kind is Schedule:
         raise ValueError(
             f"schedule must be a schedule class, its name or a function, got {schedule!r}"
