@@ -98,3 +98,74 @@ def frozen(array):
     """Return ``array`` after marking it read-only, for tables that an object hands out."""
     array.setflags(write=False)
     return array
+
+
+def on_host(value):
+    """Return ``value``, or its copy in main memory without gradients where it is a torch tensor.
+
+    Known by its methods, so that torch need not be imported.
+    """
+    if hasattr(value, "detach") and hasattr(value, "cpu"):
+        return value.detach().cpu()
+    return value
+
+
+def choice(name, value, allowed):
+    """Return ``value`` if it is one of ``allowed``; raise ``ValueError`` otherwise."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+    return value
+
+
+def symbol_rows(name, value):
+    """Return ``value`` as an int64 array of shape (N, L): sequences of symbols, one a row.
+
+    Raises
+    ------
+    TypeError
+        If the symbols are no integers.
+    ValueError
+        If there are not two axes, no row or no position, or if a symbol is negative.
+    """
+    try:
+        array = np.asarray(on_host(value))
+    except ValueError:
+        raise ValueError(f"{name} must have rows of one length") from None
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"{name} must have shape (N, L), N >= 1 and L >= 1, got {array.shape}")
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold integers, got the dtype {array.dtype}")
+    symbols = array.astype(np.int64)
+    if symbols.min() < 0:
+        row, position = (int(i) for i in np.argwhere(symbols < 0)[0])
+        raise ValueError(
+            f"{name} must hold symbols from 0 to 2^63 - 1, got {array[row, position]} "
+            f"at row {row}, position {position}"
+        )
+    return symbols
+
+
+def sparse_law(support, masses):
+    """Return a distribution given by its support: rows (N, L) int64, probabilities (N,) float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``support`` is no table of symbols, repeats a row, or ``masses`` (uniform if None) are
+        no probabilities of its rows.
+    """
+    rows = symbol_rows("support", support)
+    if masses is None:
+        masses = np.full(len(rows), 1 / len(rows))
+    masses = probabilities("probabilities", on_host(masses), ndim=1)
+    if masses.size != len(rows):
+        raise ValueError(
+            f"probabilities must have one entry for each of the {len(rows)} rows of support, "
+            f"got {masses.size}"
+        )
+    first_seen = {}
+    for index, row in enumerate(rows):
+        first = first_seen.setdefault(row.tobytes(), index)
+        if first != index:
+            raise ValueError(f"support must not repeat a row, rows {first} and {index} are equal")
+    return rows, masses

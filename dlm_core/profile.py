@@ -1,21 +1,40 @@
 """The information profile: all that the error of a schedule needs to know of a distribution."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from math import log
+from math import log, prod
 
 import numpy as np
-from scipy.special import comb, entr
+from scipy.optimize import isotonic_regression
+from scipy.special import comb
 from scipy.stats import hypergeom
 
-from dlm_core._validation import frozen, instance, integer, probabilities, real_array
+from dlm_core._validation import (
+    frozen,
+    generator,
+    instance,
+    integer,
+    on_host,
+    probabilities,
+    real_array,
+    sparse_law,
+)
+from dlm_core.estimate import Estimate
+from dlm_core.information import columns_of, entropy_of, entropy_terms, refine, rest_labels
 
-__all__ = ["InformationProfile"]
+__all__ = ["EstimatedProfile", "InformationProfile"]
+
+# Enumerating the subsets of a support visits 2^L N pairs of subset and row, about 1e8 a second.
+_MOST_SUBSET_ROWS = 2**28
+# As many numbers at once as fit the cache of one core.
+_AT_ONCE = 2**16
 
 # Entropies that come from sums of many terms carry rounding of this relative size; a curve that
 # rises by more is not the entropy curve of any distribution.
 _ROUNDING = 1e-11
+# A variance whose terms cancel to this share of their size is rounding: the value is exact.
+_CANCELLED = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,10 +126,9 @@ class InformationProfile:
     def from_joint(cls, p):
         r"""Profile of a dense joint table.
 
-        Each axis is extended by one symbol, "summed out", so that one array of
-        :math:`\prod_i (q_i + 1)` entries holds the marginal of every subset of positions; its
-        entropies are then added up by subset size. Time and memory are a few passes over that
-        array: 3^L for binary tokens.
+        Every axis is either kept or summed out, one after the other, and the entropies of the
+        marginals are added up by the number of axes kept: work on :math:`\prod_i (q_i + 1)`
+        numbers, 3^L for binary tokens (L = 16 takes 0.3 s), and memory for a few tables.
 
         Parameters
         ----------
@@ -126,18 +144,101 @@ class InformationProfile:
         TypeError, ValueError
             If ``p`` is not a table of probabilities.
         """
-        marginals = probabilities("p", p)
-        length = marginals.ndim
-        for axis in range(length):
-            summed = marginals.sum(axis, keepdims=True)
-            marginals = np.concatenate([marginals, summed], axis)
-        by_size = entr(marginals)[np.newaxis]
-        for _ in range(length):
-            totals = np.zeros((by_size.shape[0] + 1, *by_size.shape[2:]))
-            totals[1:] = by_size[:, :-1].sum(axis=1)
-            totals[:-1] += by_size[:, -1]
-            by_size = totals
-        return cls(np.diff(by_size / comb(length, np.arange(length + 1))))
+        p = probabilities("p", on_host(p))
+        return cls(_curve(_entropies_of_marginals(p)))
+
+    @classmethod
+    def from_support(cls, support, probabilities=None):
+        r"""Profile of a distribution given by its support.
+
+        All subsets of positions are visited, each from the one before by splitting the groups of
+        rows that agree: exact, at :math:`O(2^L N)` time, about 1e8 pairs of subset and row a
+        second, and little memory. Subsets that tell all rows apart cost nothing.
+
+        Parameters
+        ----------
+        support : array_like of int, shape (N, L)
+            The distinct sequences, one a row, of symbols >= 0.
+        probabilities : array_like, shape (N,), optional
+            Those of the rows; uniform if not given.
+
+        Returns
+        -------
+        InformationProfile
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the support or its probabilities are none, or if :math:`2^L N > 2^{28}`: see
+            `from_support_sampled`.
+
+        Examples
+        --------
+        >>> parity = [[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]]
+        >>> InformationProfile.from_support(parity).conditional_entropy / np.log(2)
+        array([1., 1., 0.])
+        """
+        rows, masses = sparse_law(support, probabilities)
+        size, length = rows.shape
+        if size << length > _MOST_SUBSET_ROWS:
+            raise ValueError(
+                f"support must have 2^L N <= 2^28 to visit all its subsets of positions, got "
+                f"L = {length} and N = {size}: InformationProfile.from_support_sampled takes "
+                "random subsets instead"
+            )
+        return cls(_curve(_entropies_of_groups(columns_of(rows), masses)))
+
+    @classmethod
+    def from_support_sampled(cls, support, probabilities=None, *, draws, rng):
+        r"""Profile of a distribution given by its support, from random orders of the positions.
+
+        Along a random order the entropies of the first ``t`` positions are unbiased for
+        :math:`H_t`; the mean over orders gives the curve and its covariance. The ends,
+        :math:`H_1`, :math:`H_{L-1}` and :math:`H_L`, are computed exactly and put in, so that the
+        total and the dual total correlation carry no error at all. Cost :math:`O(NL)` for each
+        draw.
+
+        Parameters
+        ----------
+        support : array_like of int, shape (N, L)
+            The distinct sequences, one a row, of symbols >= 0.
+        probabilities : array_like, shape (N,), optional
+            Those of the rows; uniform if not given.
+        draws : int
+            How many random orders, at least 2.
+        rng : numpy.random.Generator
+            The source of the orders.
+
+        Returns
+        -------
+        EstimatedProfile
+            With the covariance of its points.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the support or its probabilities are none, or another argument is out of range.
+        """
+        rows, masses = sparse_law(support, probabilities)
+        draws = integer("draws", draws, 2)
+        generator("rng", rng)
+        columns = columns_of(rows)
+        length = len(columns)
+
+        def entropy_of_groups(labels):
+            return entropy_of(np.bincount(labels, weights=masses))
+
+        curves = np.zeros((draws, length + 1))
+        for curve in curves:
+            labels = np.zeros(len(rows), dtype=np.int64)
+            for t, position in enumerate(rng.permutation(length)[: length - 2], start=1):
+                labels = refine(labels, columns[position])
+                curve[t] = entropy_of_groups(labels)
+        curves[:, 1] = np.mean([entropy_of_groups(column) for column in columns])
+        curves[:, -2] = np.mean([entropy_of_groups(labels) for labels in rest_labels(columns)])
+        curves[:, 0] = 0.0
+        curves[:, -1] = entropy_of(masses)
+        return EstimatedProfile.from_draws(np.diff(curves))
 
     @classmethod
     def mds_code(cls, length, dimension, alphabet_size):
@@ -233,3 +334,244 @@ class InformationProfile:
             law = hypergeom.pmf(same_block, length - 1, part.length - 1, drawn)
             h += copies * part.length / length * (law @ part.conditional_entropy)
         return cls(h)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EstimatedProfile(InformationProfile):
+    r"""A profile known up to sampling error.
+
+    The raw means need not be nonincreasing. ``conditional_entropy`` is the nearest curve that is:
+    their isotonic fit, weighted by the inverse variances and cut at zero, so that the object
+    serves wherever a profile does. The fit moves the means within their errors and is therefore
+    slightly biased; `estimate` and the two correlations made with it use the raw means.
+
+    Parameters
+    ----------
+    estimates : array_like, shape (L,)
+        Unbiased estimates of :math:`h_0, \dots, h_{L-1}`, in nats.
+    standard_error : array_like, shape (L,)
+        Their standard errors; zero where a point is known exactly.
+    n : int
+        Number of draws behind each point.
+    covariance : array_like, shape (L, L), optional
+        Covariance of the estimates, with ``standard_error**2`` on its diagonal. Left out, it
+        says that the draws at different ``j`` are independent of each other.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the arrays are not numeric and finite, differ in length, if a standard error is
+        negative, ``n`` no integer >= 1, or the covariance asymmetric or of another diagonal.
+
+    Examples
+    --------
+    >>> profile = EstimatedProfile([0.70, 0.41, 0.43], [0.02, 0.02, 0.02], n=1000)
+    >>> profile.conditional_entropy
+    array([0.7 , 0.42, 0.42])
+    >>> print(profile.total_correlation_estimate)
+    0.56 ± 0.049 (n = 1,000)
+    """
+
+    conditional_entropy: np.ndarray = field(init=False)
+    estimates: np.ndarray
+    standard_error: np.ndarray
+    n: int
+    covariance: np.ndarray | None = None
+
+    def __post_init__(self):
+        estimates = real_array("estimates", self.estimates, ndim=1)
+        errors = real_array("standard_error", self.standard_error, ndim=1)
+        if estimates.size == 0 or errors.shape != estimates.shape:
+            raise ValueError(
+                "estimates and standard_error must have the same length >= 1, got "
+                f"{estimates.size} and {errors.size}"
+            )
+        if errors.min() < 0:
+            raise ValueError(f"standard_error must be nonnegative, got {errors.min()}")
+        values = {
+            "estimates": frozen(estimates),
+            "standard_error": frozen(errors),
+            "n": integer("n", self.n, 1),
+        }
+        if self.covariance is not None:
+            values["covariance"] = frozen(_checked_covariance(self.covariance, errors))
+        fit = isotonic_regression(estimates, weights=_precisions(errors), increasing=False).x
+        values["conditional_entropy"] = np.maximum(fit, 0.0)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        super().__post_init__()
+
+    def __repr__(self):
+        return (
+            f"EstimatedProfile(length={self.length}, n={self.n}, "
+            f"TC={self.total_correlation_estimate}, DTC={self.dual_total_correlation_estimate})"
+        )
+
+    @classmethod
+    def from_draws(cls, draws):
+        """Profile from independent curves, shape (n, L) with n >= 2, each unbiased.
+
+        The points of one curve may depend on each other: the covariance is estimated.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the draws are not a finite table of two rows or more.
+        """
+        draws = real_array("draws", on_host(draws))
+        if draws.ndim != 2 or draws.shape[0] < 2 or draws.shape[1] < 1:
+            raise ValueError(f"draws must have shape (n, L), n >= 2 and L >= 1, got {draws.shape}")
+        n = draws.shape[0]
+        # From the first draw, so that a point that never varies gets an error of exactly zero.
+        differences = draws - draws[0]
+        deviations = differences - differences.mean(axis=0)
+        covariance = deviations.T @ deviations / (n * (n - 1))
+        means = draws[0] + differences.mean(axis=0)
+        return cls(means, np.sqrt(covariance.diagonal()), n, covariance)
+
+    def estimate(self, weights):
+        r"""Unbiased estimate of a linear functional :math:`\sum_j w_j h_j` of the curve.
+
+        Parameters
+        ----------
+        weights : array_like, shape (L,)
+            The weights :math:`w_0, \dots, w_{L-1}`.
+
+        Returns
+        -------
+        Estimate
+            In nats, with the standard error that follows from the covariance of the points.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the weights are not ``L`` finite numbers.
+        """
+        weights = real_array("weights", weights, ndim=1)
+        if weights.size != self.length:
+            raise ValueError(f"weights must have length {self.length}, got {weights.size}")
+        if self.covariance is None:
+            error = np.linalg.norm(weights * self.standard_error)
+        else:
+            variance = weights @ self.covariance @ weights
+            terms = np.abs(weights) @ np.abs(self.covariance) @ np.abs(weights)
+            error = np.sqrt(variance) if variance > _CANCELLED * terms else 0.0
+        return Estimate(float(weights @ self.estimates), float(error), self.n)
+
+    @cached_property
+    def total_correlation_estimate(self):
+        r"""Estimate: :math:`TC = L h_0 - \sum_j h_j`, from the raw means."""
+        weights = np.full(self.length, -1.0)
+        weights[0] += self.length
+        return self.estimate(weights)
+
+    @cached_property
+    def dual_total_correlation_estimate(self):
+        r"""Estimate: :math:`DTC = \sum_j h_j - L h_{L-1}`, from the raw means."""
+        weights = np.full(self.length, 1.0)
+        weights[-1] -= self.length
+        return self.estimate(weights)
+
+
+def _precisions(standard_error):
+    """Weights 1/se^2, those of points without error large enough to hold them in place."""
+    largest = standard_error.max()
+    if largest == 0:
+        return np.ones_like(standard_error)
+    return (np.maximum(standard_error, 1e-6 * largest) / largest) ** -2.0
+
+
+def _checked_covariance(covariance, standard_error):
+    covariance = real_array("covariance", covariance)
+    if covariance.shape != 2 * standard_error.shape:
+        raise ValueError(
+            f"covariance must have shape {2 * standard_error.shape}, got {covariance.shape}"
+        )
+    scale = np.abs(covariance).max()
+    if np.abs(covariance - covariance.T).max() > _ROUNDING * scale:
+        raise ValueError("covariance must be symmetric")
+    if np.abs(covariance.diagonal() - standard_error**2).max() > _ROUNDING * scale:
+        raise ValueError("covariance must have standard_error**2 on its diagonal")
+    return covariance
+
+
+def _curve(totals):
+    """The curve h from the sums of the entropies of all subsets of each size, shape (L+1,)."""
+    length = totals.size - 1
+    return np.diff(totals / comb(length, np.arange(length + 1)))
+
+
+def _entropies_of_marginals(p):
+    """Sum of the entropies of the marginals of a table, by number of axes, shape (L+1,).
+
+    Axes are settled from the last to the first, and those kept are run together into one: the
+    marginals over the settled axes lie in long contiguous rows.
+    """
+    totals = np.zeros(p.ndim + 1)
+    pending = [(p[..., np.newaxis], 0)]
+    while pending:
+        table, kept = pending.pop()
+        *shape, row = table.shape
+        if len(shape) == 1 or row * prod(q + 1 for q in shape) <= _AT_ONCE:
+            totals[kept : kept + len(shape) + 1] += _entropies_of_extended(table)
+        else:
+            pending.append((table.sum(axis=-2), kept))
+            pending.append((table.reshape(*shape[:-1], -1), kept + 1))
+    return totals
+
+
+def _entropies_of_extended(table):
+    """The same for all axes but the last, which is kept and not counted.
+
+    Each axis is extended by one more symbol, "summed out", so that one array holds every
+    marginal.
+    """
+    *shape, row = table.shape
+    extended = np.empty((*(q + 1 for q in shape), row))
+    extended[tuple(slice(q) for q in shape)] = table
+    kept = np.zeros((), dtype=np.int64)
+    for axis, q in enumerate(shape):
+        before = (slice(None),) * axis
+        after = tuple(slice(later) for later in shape[axis + 1 :])
+        symbols = extended[(*before, slice(q), *after)]
+        np.add.reduce(symbols, axis=axis, out=extended[(*before, q, *after)])
+        kept = np.add.outer(kept, np.arange(q + 1) < q)
+    entropies = entropy_terms(extended).reshape(-1, row).sum(axis=1)
+    return np.bincount(kept.ravel(), weights=entropies, minlength=len(shape) + 1)
+
+
+def _entropies_of_groups(columns, masses):
+    """Sum of the entropies of all subsets of the positions of a support, by size, shape (L+1,)."""
+    length, size = len(columns), masses.size
+    at_once = max(0, min(length, (_AT_ONCE // size).bit_length() - 1))
+    head, tail = columns[: length - at_once], columns[length - at_once :]
+    totals = np.zeros(length + 1)
+    pending = [(np.zeros(size, dtype=np.int64), 0, 0)]
+    while pending:
+        labels, position, kept = pending.pop()
+        left = length - position
+        if labels.max() + 1 == size:
+            totals[kept : kept + left + 1] += comb(left, np.arange(left + 1)) * entropy_of(masses)
+        elif position < len(head):
+            pending.append((labels, position + 1, kept))
+            pending.append((refine(labels, head[position]), position + 1, kept + 1))
+        else:
+            totals[kept : kept + left + 1] += _entropies_within(labels, tail, masses)
+    return totals
+
+
+def _entropies_within(labels, columns, masses):
+    """The same for all subsets of the given positions joined to one whose groups are known.
+
+    One long vector holds the groups of the rows under every subset, so that each step of the
+    enumeration is one pass over it.
+    """
+    kept = np.zeros(1, dtype=np.int64)
+    for column in columns:
+        split = refine(labels, np.tile(column, kept.size))
+        labels = np.concatenate([labels, labels.max() + 1 + split])
+        kept = np.concatenate([kept, kept + 1])
+    groups = np.bincount(labels, weights=np.tile(masses, kept.size))
+    kept_of_group = np.empty(groups.size, dtype=np.int64)
+    kept_of_group[labels] = np.repeat(kept, masses.size)
+    return np.bincount(kept_of_group, weights=entropy_terms(groups), minlength=len(columns) + 1)

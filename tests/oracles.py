@@ -1,8 +1,9 @@
 """Slow and obvious versions of what the package computes, for comparison."""
 
-from itertools import combinations, pairwise, product
+from itertools import combinations, pairwise, permutations, product
 
 import numpy as np
+from scipy import stats
 
 
 def compositions(length, steps):
@@ -52,3 +53,70 @@ def reed_solomon_table(length, dimension, field):
         )
         p[word] += field**-dimension
     return p
+
+
+def p_value(counts, law):
+    """Pearson's test of counts against a law; 0 if a cell of probability zero was hit.
+
+    The rarest cells are pooled until they expect 5 draws together and no other expects fewer.
+    """
+    counts, law = np.ravel(counts), np.ravel(law)
+    if counts[law == 0].any():
+        return 0.0
+    order = np.argsort(law)
+    counts, expected = counts[order], counts.sum() * law[order]
+    pooled = 1 + max(np.searchsorted(np.cumsum(expected), 5.0), np.searchsorted(expected, 5.0) - 1)
+    counts = [counts[:pooled].sum(), *counts[pooled:]]
+    expected = [expected[:pooled].sum(), *expected[pooled:]]
+    return stats.chisquare(counts, expected).pvalue if len(counts) > 1 else 1.0
+
+
+def with_summed_axes(p):
+    """A joint table in which each axis has one more symbol, that of a token not known.
+
+    Entry ``[history]`` is the probability of the known tokens of a history.
+    """
+    for axis in range(p.ndim):
+        p = np.concatenate([p, p.sum(axis=axis, keepdims=True)], axis=axis)
+    return p
+
+
+def sampler_law(p, order, sizes):
+    """Law of the words drawn block by block, in one order and with given sizes, from ``p``."""
+    q, known = np.ones(p.shape), []
+    for block in np.split(np.array(order), np.cumsum(sizes)[:-1]):
+        history = p.sum(axis=tuple(a for a in range(p.ndim) if a not in known), keepdims=True)
+        for i in block:
+            kept = {*known, i}
+            joint = p.sum(axis=tuple(a for a in range(p.ndim) if a not in kept), keepdims=True)
+            shape = np.broadcast_shapes(joint.shape, history.shape)
+            q = q * np.divide(joint, history, out=np.zeros(shape), where=history > 0)
+        known.extend(block.tolist())
+    return q
+
+
+def mixture_law(p, law):
+    """The same, averaged over all orders and over a law of the sizes."""
+    orders = list(permutations(range(p.ndim)))
+    return sum(
+        chance / len(orders) * sampler_law(p, order, sizes)
+        for sizes, chance in law.items()
+        for order in orders
+    )
+
+
+def small_targets():
+    """One small instance of every class of targets, by name."""
+    from dlm_core import targets
+    from dlm_core.examples import alternating
+
+    coin = [[0.9, 0.1], [0.35, 0.65]]
+    return {
+        "Tabular": targets.Tabular.from_joint(alternating(4, noise=0.1)),
+        "Product": targets.Product([[0.2, 0.8], [0.5, 0.5], [0.9, 0.1], [1.0, 0.0]]),
+        "Repetition": targets.Repetition(4, [0.2, 0.5, 0.3]),
+        "MarkovChain": targets.MarkovChain(4, coin, [0.2, 0.8]),
+        "HiddenMarkov": targets.HiddenMarkov(4, coin, [[0.8, 0.2], [0.1, 0.9]]),
+        "TreePotts": targets.TreePotts([-1, 0, 0, 1], 3, 1.5),
+        "ReedSolomon": targets.ReedSolomon(4, 2, 2),
+    }

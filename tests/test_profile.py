@@ -1,12 +1,17 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import entropy_curve_by_subsets, reed_solomon_table
+from scipy.stats import chi2, norm
 
 from dlm_core import InformationProfile
+from dlm_core.error import expected_kl
 from dlm_core.examples import alternating, random_joint
 from dlm_core.information import dual_total_correlation, entropy, total_correlation
+from dlm_core.profile import EstimatedProfile
+from dlm_core.schedules import TCAdaptive
 
 shapes = st.lists(st.integers(1, 4), min_size=1, max_size=5).map(tuple)
 
@@ -55,6 +60,147 @@ def test_closed_forms_agree_with_tables():
     )
 
 
+@settings(max_examples=60, deadline=None)
+@given(shape=shapes, seed=st.integers(0, 2**32 - 1), sparsity=st.sampled_from([0.0, 0.5, 0.9]))
+def test_profile_of_a_support_agrees_with_every_definition(shape, seed, sparsity):
+    p = random_joint(np.random.default_rng(seed), shape, sparsity)
+    profile = InformationProfile.from_support(np.argwhere(p > 0), p[p > 0])
+    np.testing.assert_allclose(profile.entropy_curve, entropy_curve_by_subsets(p), atol=1e-12)
+
+
+@pytest.mark.parametrize("length", [11, 13])
+def test_large_profiles_agree_however_they_are_split(length):
+    """Tables and supports too large for one pass, where the axes kept and summed are split up."""
+    p = alternating(length, noise=0.2)
+    table = InformationProfile.from_joint(p).conditional_entropy
+    rows = np.argwhere(p > 0)
+    support = InformationProfile.from_support(rows, p.ravel()).conditional_entropy
+    np.testing.assert_allclose(support, table, atol=1e-12)
+    assert table[0] == pytest.approx(np.log(2))
+    # With all others known, the word is nearly certain and one letter is a flip.
+    flip = entropy([0.2, 0.8])
+    assert flip < table[-1] < flip + 0.02
+
+
+def test_support_of_two_points_and_of_a_code_in_closed_form():
+    two = InformationProfile.from_support([[0] * 24, [5] * 24], [0.3, 0.7])
+    closed = InformationProfile.repetition(24, entropy([0.3, 0.7]))
+    np.testing.assert_allclose(two.conditional_entropy, closed.conditional_entropy, atol=1e-13)
+    words = np.argwhere(reed_solomon_table(6, 3, 7) > 0)
+    code = InformationProfile.from_support(words)
+    closed = InformationProfile.mds_code(6, 3, 7)
+    np.testing.assert_allclose(code.conditional_entropy, closed.conditional_entropy, atol=1e-12)
+
+
+def test_torch_tensors_are_taken():
+    p = random_joint(np.random.default_rng(17), (2, 3, 2))
+    exact = InformationProfile.from_joint(p).conditional_entropy.tolist()
+    tensor = torch.tensor(p, requires_grad=True)
+    assert InformationProfile.from_joint(tensor).conditional_entropy.tolist() == exact
+    draws = np.random.default_rng(18).random((5, 3))
+    profile = EstimatedProfile.from_draws(torch.tensor(draws))
+    assert profile.estimates.tolist() == EstimatedProfile.from_draws(draws).estimates.tolist()
+
+
+def random_words(rng, words, length):
+    """Distinct words, of which many agree on many positions, and unequal probabilities."""
+    rows = np.unique(rng.random((words, length)) < rng.random(length), axis=0).astype(np.int64)
+    return rows, rng.dirichlet(np.ones(len(rows)))
+
+
+def test_sampled_profile_has_exact_ends_and_calibrated_errors():
+    """Over 150 seeds z-scores have mean 0 and variance 1; false alarms below 1e-5 at each point."""
+    rng, seeds = np.random.default_rng(15), 150
+    support = random_words(rng, 40, 9)
+    exact = InformationProfile.from_support(*support)
+    z = np.empty((seeds, 9))
+    functional = np.arange(9) ** 2.0
+    scores = np.empty(seeds)
+    for row in range(seeds):
+        sampled = InformationProfile.from_support_sampled(*support, draws=100, rng=rng)
+        assert sampled.standard_error[[0, -1]].tolist() == [0.0, 0.0]
+        np.testing.assert_allclose(
+            sampled.estimates[[0, -1]], exact.conditional_entropy[[0, -1]], atol=1e-12
+        )
+        for known, estimate in [
+            (exact.total_correlation, sampled.total_correlation_estimate),
+            (exact.dual_total_correlation, sampled.dual_total_correlation_estimate),
+        ]:
+            assert estimate.value == pytest.approx(known, abs=1e-12)
+            assert estimate.standard_error == 0
+        z[row, 1:-1] = (sampled.estimates - exact.conditional_entropy)[1:-1]
+        z[row, 1:-1] /= sampled.standard_error[1:-1]
+        estimate = sampled.estimate(functional)
+        scores[row] = estimate.deviation(functional @ exact.conditional_entropy)
+    for column in (*z.T[1:-1], scores):
+        assert abs(column.mean()) < norm.isf(5e-6) / np.sqrt(seeds)
+        # The factor is for the error bars, themselves estimated from 100 draws.
+        low, high = chi2.ppf([1e-5, 1 - 1e-5], seeds - 1) / (seeds - 1)
+        assert low / 1.1 < column.var(ddof=1) < high * 1.1
+
+
+def test_sampled_profile_of_short_supports_is_exact():
+    for length in (1, 2, 3):
+        rows = np.array([[0] * length, [1] * length])
+        exact = InformationProfile.from_support(rows)
+        sampled = InformationProfile.from_support_sampled(
+            rows, draws=2, rng=np.random.default_rng(0)
+        )
+        np.testing.assert_allclose(
+            sampled.conditional_entropy, exact.conditional_entropy, atol=1e-12
+        )
+        assert sampled.n == 2
+
+
+def test_estimated_profile_is_the_nearest_nonincreasing_curve():
+    profile = EstimatedProfile([1.0, 0.2, 0.5, -0.1], [0.1, 0.1, 0.2, 0.1], n=50)
+    pooled = (0.2 / 0.01 + 0.5 / 0.04) / (1 / 0.01 + 1 / 0.04)
+    np.testing.assert_allclose(profile.conditional_entropy, [1.0, pooled, pooled, 0.0])
+    assert profile.estimates.tolist() == [1.0, 0.2, 0.5, -0.1]
+    assert isinstance(profile, InformationProfile)
+    assert expected_kl(TCAdaptive(4, 2), profile) > 0
+    assert repr(profile).startswith("EstimatedProfile(length=4, n=50, TC=2.4 ± ")
+
+
+def test_points_known_exactly_hold_the_fit():
+    profile = EstimatedProfile([1.0, 1.3, 0.4], [0.0, 0.1, 0.1], n=10)
+    np.testing.assert_allclose(profile.conditional_entropy, [1.0, 1.0, 0.4], atol=1e-9)
+    exact = EstimatedProfile([1.0, 0.4], [0.0, 0.0], n=10)
+    assert exact.conditional_entropy.tolist() == [1.0, 0.4]
+    assert exact.total_correlation_estimate.standard_error == 0
+
+
+def test_functionals_of_an_estimated_profile():
+    estimates, errors = np.array([0.9, 0.6, 0.5]), np.array([0.03, 0.02, 0.01])
+    weights = np.array([1.0, -2.0, 4.0])
+    independent = EstimatedProfile(estimates, errors, n=7)
+    estimate = independent.estimate(weights)
+    assert estimate.value == pytest.approx(weights @ estimates)
+    assert estimate.standard_error == pytest.approx(np.sqrt(weights**2 @ errors**2))
+    assert estimate.n == 7
+    together = EstimatedProfile(estimates, errors, 7, np.outer(errors, errors))
+    assert together.estimate(weights).standard_error == pytest.approx(abs(weights @ errors))
+    fit = independent.conditional_entropy
+    assert independent.total_correlation_estimate.value == pytest.approx(3 * fit[0] - fit.sum())
+    assert independent.dual_total_correlation_estimate.value == pytest.approx(
+        fit.sum() - 3 * fit[2]
+    )
+    assert independent.total_correlation == pytest.approx(3 * fit[0] - fit.sum())
+
+
+def test_profile_from_draws_has_their_mean_and_covariance():
+    draws = np.random.default_rng(16).random((40, 5)).cumsum(axis=1)[:, ::-1]
+    profile = EstimatedProfile.from_draws(draws)
+    np.testing.assert_allclose(profile.estimates, draws.mean(axis=0))
+    np.testing.assert_allclose(profile.covariance, np.cov(draws.T) / 40)
+    np.testing.assert_allclose(profile.standard_error**2, profile.covariance.diagonal())
+    weights = np.arange(5.0)
+    each = draws @ weights
+    stated = profile.estimate(weights)
+    assert stated.value == pytest.approx(each.mean())
+    assert stated.standard_error == pytest.approx(each.std(ddof=1) / np.sqrt(40))
+
+
 def test_concatenated_blocks_agree_with_the_joint_table():
     rng = np.random.default_rng(5)
     left, right = random_joint(rng, (2, 2, 2)), random_joint(rng, (3, 2))
@@ -94,7 +240,15 @@ def test_rounding_is_flattened_and_more_is_refused():
 
 def test_tables_are_read_only():
     profile = InformationProfile([1.0, 0.5])
-    for array in (profile.conditional_entropy, profile.increments, profile.entropy_curve):
+    estimated = EstimatedProfile.from_draws([[1.0, 0.5], [0.9, 0.6]])
+    for array in (
+        profile.conditional_entropy,
+        profile.increments,
+        profile.entropy_curve,
+        estimated.estimates,
+        estimated.standard_error,
+        estimated.covariance,
+    ):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 2.0
 
@@ -113,6 +267,54 @@ def test_tables_are_read_only():
             lambda: InformationProfile.mds_code(5, 0, 7),
             ValueError,
             r"dimension must be .*1, 5\]",
+        ),
+        (
+            lambda: InformationProfile.from_support([[0] * 40, [1] * 40]),
+            ValueError,
+            r"support must have 2\^L N <= 2\^28 .* L = 40 and N = 2: .*from_support_sampled",
+        ),
+        (
+            lambda: InformationProfile.from_support([[0, 1], [0, 1]]),
+            ValueError,
+            "rows 0 and 1 are equal",
+        ),
+        (
+            lambda: InformationProfile.from_support_sampled(
+                [[0, 1]], draws=1, rng=np.random.default_rng(0)
+            ),
+            ValueError,
+            "draws must be an integer >= 2, got 1",
+        ),
+        (
+            lambda: InformationProfile.from_support_sampled([[0, 1]], draws=2, rng=0),
+            TypeError,
+            "rng must be a numpy.random.Generator",
+        ),
+        (lambda: EstimatedProfile([], [], 1), ValueError, "must have the same length >= 1"),
+        (lambda: EstimatedProfile([1.0], [0.1, 0.1], 1), ValueError, "got 1 and 2"),
+        (lambda: EstimatedProfile([1.0], [-0.1], 1), ValueError, "standard_error must be nonneg"),
+        (lambda: EstimatedProfile([np.inf], [0.1], 1), ValueError, "estimates must be finite"),
+        (lambda: EstimatedProfile([1.0], [0.1], 0), ValueError, "n must be an integer >= 1"),
+        (
+            lambda: EstimatedProfile([1.0], [0.1], 1, [0.01]),
+            ValueError,
+            r"covariance must have shape \(1, 1\), got \(1,\)",
+        ),
+        (
+            lambda: EstimatedProfile([1.0, 0.5], [0.1, 0.1], 1, [[0.01, 0.0], [0.01, 0.01]]),
+            ValueError,
+            "covariance must be symmetric",
+        ),
+        (
+            lambda: EstimatedProfile([1.0], [0.1], 1, [[0.1]]),
+            ValueError,
+            r"covariance must have standard_error\*\*2 on its diagonal",
+        ),
+        (lambda: EstimatedProfile.from_draws([[1.0, 0.5]]), ValueError, "draws must have shape"),
+        (
+            lambda: EstimatedProfile([1.0], [0.1], 1).estimate([1.0, 2.0]),
+            ValueError,
+            "weights must have length 1, got 2",
         ),
         (lambda: InformationProfile.mds_code(5, 2.0, 7), TypeError, "dimension must be an integer"),
         (lambda: InformationProfile.mds_code(5, 2, 0), ValueError, "alphabet_size must be"),

@@ -1,0 +1,417 @@
+"""Our information calculators beside dit, hoi and bare numpy, on the same inputs.
+
+``python benchmarks/information.py`` prints the table; with ``--record`` it also writes it to
+``book/results/calculators.json``. Competitors that are not installed are left out and named:
+``requirements-bench.txt`` says how to have them all in one environment.
+
+Fair play. Every calculator gets its input in its own form, built outside the timed region: dit a
+distribution made by ``Distribution.from_array``, hoi the binned samples and one call before, which
+compiles. Times are medians of rounds in which all calculators take turns, in one process. Memory is
+the peak that ``tracemalloc`` sees in a separate call: numpy's arrays, but not those of jax, which
+shows as a dash. Values are in nats, whatever the calculator's own unit, which is named. The exit
+status is nonzero if a limit is missed.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tracemalloc
+import warnings
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from itertools import combinations
+from math import log
+from pathlib import Path
+
+import numpy as np
+from schedules import seconds
+from scipy.stats import norm
+
+from dlm_core import InformationProfile
+from dlm_core.estimate import Estimate
+from dlm_core.examples import alternating, random_joint
+from dlm_core.information import (
+    dual_total_correlation,
+    estimate_dual_total_correlation,
+    estimate_total_correlation,
+    total_correlation,
+)
+
+try:
+    import dit
+except ImportError:
+    dit = None
+try:
+    import hoi
+except ImportError:
+    hoi = None
+
+RECORD = Path(__file__).parents[1] / "book" / "results" / "calculators.json"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One calculator on one input: value and error in nats, its own unit, seconds, megabytes."""
+
+    case: str
+    quantity: str
+    calculator: str
+    value: float
+    standard_error: float | None
+    unit: str
+    seconds: float
+    megabytes: float | None
+
+    def __str__(self):
+        error = "" if self.standard_error is None else f"± {self.standard_error:.2g}"
+        memory = "-" if self.megabytes is None else f"{self.megabytes:.1f}"
+        return (
+            f"{self.case:36} {self.quantity:12} {self.calculator:9} {self.value:10.6f} {error:8}"
+            f" {self.unit:5} {1e3 * self.seconds:10.2f} {memory:>8}"
+        )
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A stated limit and what was measured: at most, in the unit that the name says."""
+
+    name: str
+    measured: float
+    at_most: float
+
+    @property
+    def holds(self):
+        return self.measured <= self.at_most
+
+    def __str__(self):
+        verdict = "within" if self.holds else "ABOVE"
+        return f"{self.name:64} {self.measured:9.4f}  {verdict} {self.at_most:.4g}"
+
+
+def compare(case, quantity, calculators, rounds=9):
+    """Rows of calculators {name: (unit, work)}, where the work returns its value in the unit."""
+    works = [work for _, work in calculators.values()]
+    times = seconds(*works, rounds=rounds)
+    rows = []
+    for (name, (unit, work)), time in zip(calculators.items(), times, strict=True):
+        tracemalloc.start()
+        result = work()
+        megabytes = None if name == "hoi" else tracemalloc.get_traced_memory()[1] / 1e6
+        tracemalloc.stop()
+        nats = log(2) if unit == "bits" else 1.0
+        estimated = isinstance(result, Estimate)
+        value = nats * float(result.value if estimated else np.squeeze(result))
+        error = nats * result.standard_error if estimated else None
+        rows.append(Row(case, quantity, name, value, error, unit, float(time), megabytes))
+        print(rows[-1], flush=True)
+    return rows
+
+
+def ratio(rows, slow, fast):
+    by_name = {row.calculator: row.seconds for row in rows}
+    return by_name[slow] / by_name[fast]
+
+
+def dit_distribution(p):
+    names = [f"x{axis}" for axis in range(p.ndim)]
+    return dit.Distribution.from_array(p, names, [list(range(q)) for q in p.shape])
+
+
+def numpy_entropy(p):
+    p = p[p > 0]
+    return -(p * np.log(p)).sum()
+
+
+def numpy_total_correlation(p):
+    axes = range(p.ndim)
+    singles = [p.sum(axis=tuple(other for other in axes if other != axis)) for axis in axes]
+    return sum(map(numpy_entropy, singles)) - numpy_entropy(p)
+
+
+def numpy_dual_total_correlation(p):
+    rests = [numpy_entropy(p.sum(axis=axis)) for axis in range(p.ndim)]
+    return sum(rests) - (p.ndim - 1) * numpy_entropy(p)
+
+
+def dense(n):
+    p = random_joint(np.random.default_rng(n), (2,) * n)
+    limits, rows = [], []
+    for quantity, ours, bare in [
+        ("TC", total_correlation, numpy_total_correlation),
+        ("DTC", dual_total_correlation, numpy_dual_total_correlation),
+    ]:
+        calculators = {
+            "ours": ("nats", partial(ours, p)),
+            "numpy": ("nats", partial(bare, p)),
+        }
+        if dit:
+            theirs = getattr(dit.multivariate, ours.__name__)
+            distribution = dit_distribution(p)
+            calculators["dit"] = ("bits", partial(theirs, distribution))
+        found = compare(f"dense, {n} binary variables", quantity, calculators)
+        limits.append(
+            Limit(f"{quantity}, n = {n}: times bare numpy", ratio(found, "ours", "numpy"), 2)
+        )
+        if dit:
+            spread = max(abs(row.value - found[0].value) for row in found)
+            limits.append(
+                Limit(f"{quantity}, n = {n}: difference from dit, in 1e-12 nats", 1e12 * spread, 1)
+            )
+        if dit and n <= 14:
+            limits.append(
+                Limit(f"{quantity}, n = {n}: share of dit's time", ratio(found, "ours", "dit"), 0.1)
+            )
+        rows += found
+    return rows, limits
+
+
+def middle_entropy_by_dit(distribution, n):
+    """Mean entropy of the subsets of n/2 variables, after those of every size: the whole curve."""
+    # Four times as fast as dit.multivariate.entropy, for the same number.
+    entropy = dit.shannon.entropy
+    curve = [
+        np.mean([entropy(distribution, list(subset)) for subset in combinations(range(n), size)])
+        for size in range(1, n + 1)
+    ]
+    return curve[n // 2 - 1]
+
+
+def profile(n, at_most):
+    p = random_joint(np.random.default_rng(n), (2,) * n)
+    calculators = {"ours": ("nats", lambda: InformationProfile.from_joint(p).entropy_curve[n // 2])}
+    with_dit = dit and n <= 14
+    if with_dit:
+        distribution = dit_distribution(p)
+        calculators["dit"] = ("bits", partial(middle_entropy_by_dit, distribution, n))
+    rows = compare(f"profile, {n} binary variables", f"H_{n // 2}", calculators, rounds=3)
+    limits = [Limit(f"profile, n = {n}: seconds", rows[0].seconds, at_most)]
+    if with_dit:
+        limits.append(
+            Limit(f"profile, n = {n}: share of dit's time", ratio(rows, "ours", "dit"), 1 / 30)
+        )
+    return rows, limits
+
+
+def two_points(n):
+    support = np.repeat([[0], [1]], n, axis=1)
+    calculators = {"ours": ("nats", partial(total_correlation, support=support))}
+    if dit and n <= 24:
+        p = np.zeros((2,) * n)
+        p.flat[[0, -1]] = 0.5
+        distribution = dit_distribution(p)
+        calculators["dit"] = ("bits", partial(dit.multivariate.total_correlation, distribution))
+    rows = compare(f"two points of {n} symbols", "TC", calculators, rounds=3)
+    rows += compare(
+        f"two points of {n} symbols",
+        "DTC",
+        {"ours": ("nats", partial(dual_total_correlation, support=support))},
+        rounds=3,
+    )
+    limits = [
+        Limit(f"two points, n = {n}: seconds, {row.quantity}", row.seconds, 0.1)
+        for row in rows
+        if row.calculator == "ours"
+    ]
+    return rows, limits
+
+
+def codewords():
+    rng = np.random.default_rng(0)
+    messages = (np.arange(4096)[:, np.newaxis] >> np.arange(12)) & 1
+    check = rng.integers(0, 2, (12, 52))
+    words = np.hstack([messages, messages @ check % 2])
+    rows = []
+    for quantity, ours in [("TC", total_correlation), ("DTC", dual_total_correlation)]:
+        rows += compare(
+            "4,096 codewords of length 64",
+            quantity,
+            {"ours": ("nats", partial(ours, support=words))},
+        )
+    return rows, [Limit(f"codewords: seconds, {row.quantity}", row.seconds, 1) for row in rows]
+
+
+def binned_gaussians():
+    """Signs of 10 equally correlated Gaussians: exact by quadrature over their common factor."""
+    share, length, rng = 0.64, 10, np.random.default_rng(0)
+    factor = rng.standard_normal((10_000, 1))
+    noise = rng.standard_normal((10_000, length))
+    samples = (np.sqrt(share) * factor + np.sqrt(1 - share) * noise > 0).astype(np.int64)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(200)
+    positive = norm.cdf(np.sqrt(share / (1 - share)) * nodes)
+    joint = (weights / weights.sum())[np.newaxis]
+    for _ in range(length):
+        joint = np.concatenate([joint * (1 - positive), joint * positive])
+    p = joint.sum(axis=1).reshape((2,) * length)
+    rows = []
+    for quantity, ours, exact in [
+        ("TC", estimate_total_correlation, total_correlation),
+        ("DTC", estimate_dual_total_correlation, dual_total_correlation),
+    ]:
+        calculators = {
+            "exact": ("nats", partial(exact, p)),
+            "ours": ("nats", partial(ours, samples)),
+        }
+        if hoi:
+            model = getattr(hoi.metrics, quantity)(samples, verbose=False)
+            fit = partial(model.fit, minsize=length, maxsize=length, method="binning")
+            fit()
+            calculators["hoi"] = ("bits", fit)
+        rows += compare("10,000 x 10 Gaussian signs", quantity, calculators, rounds=3)
+    return rows
+
+
+def coverage_targets():
+    """Joint tables whose total correlations are known, from independence to strong dependence."""
+    chain = np.full(3, 1 / 3)
+    step = 0.55 * np.eye(3) + 0.15
+    for _ in range(3):
+        chain = chain[..., np.newaxis] * step
+    rng = np.random.default_rng(1)
+    return {
+        "independent bits, L = 2": np.full((2,) * 2, 2.0**-2),
+        "independent bits, L = 6": np.full((2,) * 6, 2.0**-6),
+        "alternating word, L = 4": alternating(4, noise=0.0),
+        "alternating, L = 4, noisy": alternating(4, noise=0.1),
+        "alternating, L = 8, noisy": alternating(8, noise=0.1),
+        "Markov chain, q = 3, L = 4": chain,
+        "random table, 3 x 3 x 3": random_joint(rng, (3, 3, 3)),
+        "random table, 2^6": random_joint(rng, (2,) * 6),
+    }
+
+
+def coverage(p, n, repetitions, rng):
+    """How the stated intervals of both correlations fare over repeated samples of size n.
+
+    Returns
+    -------
+    dict
+        By quantity: the share of intervals (value within 1.96 standard errors) that hold the
+        truth, where an estimate was given; the ratio of mean stated to actual standard deviation;
+        the shares of samples that were refused and that brought a warning.
+    """
+    outcomes = {}
+    for quantity, estimator, exact in [
+        ("TC", estimate_total_correlation, total_correlation),
+        ("DTC", estimate_dual_total_correlation, dual_total_correlation),
+    ]:
+        truth, given, warned = exact(p), [], 0
+        for _ in range(repetitions):
+            cells = rng.choice(p.size, size=n, p=p.ravel())
+            samples = np.stack(np.unravel_index(cells, p.shape), axis=1)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                try:
+                    estimate = estimator(samples)
+                except ValueError:
+                    continue
+            given.append((estimate.value - truth, estimate.standard_error))
+            warned += bool(caught)
+        outcome = {"refused": 1 - len(given) / repetitions, "warned": warned / repetitions}
+        if outcome["refused"] <= 0.5:
+            errors, stated = np.array(given).T
+            outcome["covered"] = float((np.abs(errors) <= 1.96 * stated).mean())
+            outcome["stated over actual"] = float(stated.mean() / errors.std())
+        outcomes[quantity] = outcome
+    return outcomes
+
+
+def coverage_table(repetitions=400, sizes=(50, 200, 1000, 5000)):
+    """Rows of `coverage` for every target and size, and the limit on the worst of them."""
+    rng = np.random.default_rng(2)
+    rows = []
+    print(
+        f"\nCoverage of value ± 1.96 standard errors over {repetitions} samples\n"
+        f"{'target':26} {'size':>9}      covered  stated/actual error  refused  warned"
+    )
+    for name, p in coverage_targets().items():
+        for n in sizes:
+            for quantity, outcome in coverage(p, n, repetitions, rng).items():
+                rows.append({"target": name, "n": n, "quantity": quantity, **outcome})
+                shown = f"{'-':>7}  {'-':>19}"
+                if "covered" in outcome:
+                    shown = f"{outcome['covered']:7.1%}  {outcome['stated over actual']:19.2f}"
+                print(
+                    f"{name:26} n = {n:5,} {quantity:4} {shown}  {outcome['refused']:7.1%} "
+                    f"{outcome['warned']:7.1%}",
+                    flush=True,
+                )
+    sound = [row for row in rows if row["n"] >= 200 and row["refused"] + row["warned"] <= 0.5]
+    misses = max(1 - row["covered"] for row in sound)
+    return rows, [Limit("misses of the interval, worst case with few warnings", misses, 0.1)]
+
+
+def provenance():
+    def installed(package):
+        return version(package) if package in sys.modules else None
+
+    cpu = platform.processor()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((li.split(":")[1].strip() for li in lines if li.startswith("model name")), cpu)
+    git = ["git", "-C", str(RECORD.parents[2])]
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
+    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True)
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{cpu}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "versions": {name: installed(name) for name in ("numpy", "scipy", "dit", "hoi", "jax")},
+        "commit": commit.stdout.strip() or None,
+        "uncommitted changes": bool(changed.stdout.strip()),
+        "memory": "peak of tracemalloc, megabytes",
+    }
+
+
+def write(path, content):
+    """Write JSON so that a killed run leaves the earlier file whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n")
+    temporary.replace(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--record", action="store_true", help=f"write {RECORD.name} as well")
+    record = parser.parse_args().record
+    missing = [name for name, module in [("dit", dit), ("hoi", hoi)] if module is None]
+    print(f"{provenance()['machine']}; left out: {', '.join(missing) or 'none'}\n")
+    print(
+        f"{'case':36} {'quantity':12} {'by':9} {'value, nats':>19} {'unit':5} {'ms':>10} {'MB':>8}"
+    )
+    rows, limits = [], []
+    for found, stated in [
+        *(dense(n) for n in (10, 12, 14, 16)),
+        *(profile(n, at_most) for n, at_most in [(12, 0.15), (14, 0.15), (16, 1.0)]),
+        *(two_points(n) for n in (16, 20, 24, 256)),
+        codewords(),
+        (binned_gaussians(), []),
+    ]:
+        rows += found
+        limits += stated
+    print("Left out: dit on two points of 28 symbols (141 s and 4.7 GB where it was measured).")
+    shares, stated = coverage_table()
+    limits += stated
+    print("\nLimits")
+    for limit in limits:
+        print(limit)
+    if record:
+        write(
+            RECORD,
+            {
+                "provenance": provenance(),
+                "rows": [asdict(row) for row in rows],
+                "coverage": shares,
+                "limits": [asdict(limit) | {"holds": limit.holds} for limit in limits],
+            },
+        )
+    raise SystemExit(not all(limit.holds for limit in limits))
+
+
+if __name__ == "__main__":
+    main()

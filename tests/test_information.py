@@ -1,0 +1,349 @@
+"""Entropies and correlations: against definitions, dit, closed forms, and known sampling laws."""
+
+import warnings
+
+import dit
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import entropy_by_definition, reed_solomon_table
+from scipy.special import digamma
+from scipy.stats import binom, chi2
+
+from dlm_core import information
+from dlm_core.examples import alternating, random_joint
+from dlm_core.information import (
+    dual_total_correlation,
+    entropy,
+    estimate_dual_total_correlation,
+    estimate_total_correlation,
+    total_correlation,
+)
+
+MEASURES = [entropy, total_correlation, dual_total_correlation]
+ESTIMATORS = {
+    estimate_total_correlation: total_correlation,
+    estimate_dual_total_correlation: dual_total_correlation,
+}
+
+shapes = st.lists(st.integers(1, 4), min_size=1, max_size=5).map(tuple)
+seeds = st.integers(0, 2**32 - 1)
+sparsities = st.sampled_from([0.0, 0.5, 0.9])
+
+
+def support_of(p):
+    return np.argwhere(p > 0), p[p > 0]
+
+
+def samples_from(p, n, rng):
+    cells = rng.choice(p.size, size=n, p=p.ravel())
+    return np.stack(np.unravel_index(cells, p.shape), axis=1)
+
+
+def marginal_entropies(p, kept):
+    axes = range(p.ndim)
+    return [
+        entropy_by_definition(p.sum(axis=tuple(a for a in axes if a not in kept(axis))))
+        for axis in axes
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(shape=shapes, seed=seeds, sparsity=sparsities)
+def test_tables_agree_with_the_definitions(shape, seed, sparsity):
+    p = random_joint(np.random.default_rng(seed), shape, sparsity)
+    whole = entropy_by_definition(p)
+    singles = marginal_entropies(p, lambda axis: {axis})
+    rests = marginal_entropies(p, lambda axis: set(range(p.ndim)) - {axis})
+    assert entropy(p) == pytest.approx(whole, abs=1e-13)
+    assert total_correlation(p) == pytest.approx(sum(singles) - whole, abs=1e-12)
+    expected = whole - sum(whole - rest for rest in rests)
+    assert dual_total_correlation(p) == pytest.approx(expected, abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(shape=shapes, seed=seeds, sparsity=sparsities)
+def test_a_support_gives_what_its_table_gives(shape, seed, sparsity):
+    p = random_joint(np.random.default_rng(seed), shape, sparsity)
+    rows, masses = support_of(p)
+    for measure in MEASURES:
+        sparse = measure(support=rows, probabilities=masses)
+        assert sparse == pytest.approx(measure(p), abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(shape=shapes, seed=seeds, sparsity=sparsities)
+def test_correlations_are_nonnegative_and_blind_to_names_and_order(shape, seed, sparsity):
+    rng = np.random.default_rng(seed)
+    p = random_joint(rng, shape, sparsity)
+    renamed = p[np.ix_(*(rng.permutation(q) for q in shape))].transpose(rng.permutation(p.ndim))
+    rows, masses = support_of(p)
+    spread = (7 * rows + 1_000_000)[:, rng.permutation(p.ndim)]
+    for measure in MEASURES:
+        value = measure(p)
+        assert value >= -1e-12
+        assert measure(renamed) == pytest.approx(value, abs=1e-12)
+        assert measure(support=spread, probabilities=masses) == pytest.approx(value, abs=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes=shapes, seed=seeds)
+def test_a_product_has_no_correlation(sizes, seed):
+    rng = np.random.default_rng(seed)
+    p = np.ones(())
+    for q in sizes:
+        p = np.multiply.outer(p, rng.dirichlet(np.ones(q)))
+    assert total_correlation(p) == pytest.approx(0.0, abs=1e-12)
+    assert dual_total_correlation(p) == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(2,) * 10, (2,) * 12, (2,) * 14, (5, 3, 2, 4), (30, 40)])
+def test_agrees_with_dit(shape):
+    p = random_joint(np.random.default_rng(7), shape, sparsity=0.3)
+    names = [f"x{axis}" for axis in range(p.ndim)]
+    theirs = dit.Distribution.from_array(p, names, [list(range(q)) for q in shape])
+    for measure in MEASURES:
+        bits = getattr(dit.multivariate, measure.__name__)(theirs)
+        assert measure(p, unit="bits") == pytest.approx(bits, abs=1e-12 / np.log(2))
+        assert measure(p) == pytest.approx(bits * np.log(2), abs=1e-12)
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3, 4])
+def test_reed_solomon_codewords(dimension):
+    p = reed_solomon_table(5, dimension, 5)
+    rows, masses = support_of(p)
+    assert len(rows) == 5**dimension
+    for given_as in ({"p": p}, {"support": rows, "probabilities": masses}, {"support": rows}):
+        assert entropy(**given_as) == pytest.approx(dimension * np.log(5))
+        assert total_correlation(**given_as) == pytest.approx((5 - dimension) * np.log(5))
+        assert dual_total_correlation(**given_as) == pytest.approx(dimension * np.log(5))
+
+
+def test_two_points_of_256_symbols():
+    support = [[0] * 256, [9] * 256]
+    assert entropy(support=support, unit="bits") == pytest.approx(1)
+    assert total_correlation(support=support, unit="bits") == pytest.approx(255)
+    assert dual_total_correlation(support=support, unit="bits") == pytest.approx(1)
+    uneven = entropy([0.1, 0.9])
+    law = {"support": support, "probabilities": [0.1, 0.9]}
+    assert total_correlation(**law) == pytest.approx(255 * uneven)
+    assert dual_total_correlation(**law) == pytest.approx(uneven)
+
+
+def test_codewords_beyond_any_table():
+    """4,096 words of 64 bits: a position is private if no other word differs there alone."""
+    rng = np.random.default_rng(0)
+    messages = (np.arange(4096)[:, np.newaxis] >> np.arange(12)) & 1
+    words = np.hstack([messages, messages @ rng.integers(0, 2, (12, 52)) % 2])
+    weights = words.sum(axis=1)
+    lonely = {int(word.argmax()) for word in words[weights == 1]}
+    assert entropy(support=words, unit="bits") == pytest.approx(12)
+    assert total_correlation(support=words, unit="bits") == pytest.approx(52)
+    assert dual_total_correlation(support=words, unit="bits") == pytest.approx(12 - len(lonely))
+
+
+def test_a_row_of_probability_zero_changes_nothing():
+    rows = [[0, 0], [1, 1], [0, 1]]
+    law = {"support": rows, "probabilities": [0.5, 0.5, 0.0]}
+    assert total_correlation(**law) == pytest.approx(np.log(2))
+    assert dual_total_correlation(**law) == pytest.approx(np.log(2))
+
+
+def test_torch_tensors_are_taken():
+    p = random_joint(np.random.default_rng(3), (2, 3, 2))
+    rows, masses = support_of(p)
+    for measure in MEASURES:
+        value = measure(p)
+        assert measure(torch.tensor(p)) == value
+        assert measure(torch.tensor(p, requires_grad=True)) == value
+        law = {"support": torch.tensor(rows), "probabilities": torch.tensor(masses)}
+        assert measure(**law) == pytest.approx(value, abs=1e-13)
+    samples = samples_from(p, 200, np.random.default_rng(4))
+    for estimator in ESTIMATORS:
+        assert estimator(torch.tensor(samples)) == estimator(samples)
+
+
+# ---------------------------------------------------------------------------- from samples
+
+
+def chao_wang_jost(counts):
+    """The estimator as its authors write it."""
+    n = counts.sum()
+    once, twice = (counts == 1).sum(), (counts == 2).sum()
+    seen = sum(c / n * (digamma(n) - digamma(c)) for c in counts)
+    if once == 0:
+        return seen
+    a = 2 * twice / ((n - 1) * once + 2 * twice)
+    if twice == 0:
+        a = 2 / ((n - 1) * (once - 1) + 2)
+    if a == 1:
+        return seen
+    partial = sum((1 - a) ** r / r for r in range(1, n))
+    return seen + once / n * (1 - a) ** (1 - n) * (-np.log(a) - partial)
+
+
+@pytest.mark.parametrize(
+    "counts", [[5, 4, 1], [1, 1, 1, 7], [2, 2, 2, 1, 1, 3], [1, 9], [10], [1] * 8 + [2, 3, 30]]
+)
+def test_entropy_estimate_and_its_deletions_as_published(counts):
+    counts = np.array(counts)
+    value, unseen, without = information._sampled_entropy(counts)
+    assert value == pytest.approx(chao_wang_jost(counts), abs=1e-9)
+    assert 0 <= unseen <= value
+    for group, left in enumerate(without):
+        fewer = counts.copy()
+        fewer[group] -= 1
+        assert left == pytest.approx(chao_wang_jost(fewer[fewer > 0]), abs=1e-9)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_standard_error_is_the_jackknife(estimator):
+    p, n = random_joint(np.random.default_rng(5), (3, 2, 2)), 120
+    samples = samples_from(p, n, np.random.default_rng(6))
+    stated = estimator(samples)
+    without = np.array([estimator(np.delete(samples, i, axis=0)).value for i in range(n)])
+    assert stated.standard_error == pytest.approx(np.sqrt((n - 1) * without.var()), rel=1e-6)
+    assert estimator(samples[::-1]).value == pytest.approx(stated.value, abs=1e-12)
+    bits = estimator(samples, unit="bits")
+    assert bits.value == pytest.approx(stated.value / np.log(2))
+    assert bits.standard_error == pytest.approx(stated.standard_error / np.log(2))
+    assert stated.n == bits.n == n
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize(
+    ("name", "n"), [("noisy word", 300), ("random table", 300), ("random table", 3000)]
+)
+def test_intervals_cover_at_their_stated_rate(estimator, name, n):
+    """Rates of 94 to 97.5 % would pass; at either end the false-alarm rate is 1e-4."""
+    tables = {
+        "noisy word": alternating(4, noise=0.1),
+        "random table": random_joint(np.random.default_rng(8), (3, 3, 2)),
+    }
+    p, rng, repetitions = tables[name], np.random.default_rng([9, n]), 500
+    truth = ESTIMATORS[estimator](p)
+    held = 0
+    for _ in range(repetitions):
+        estimate = estimator(samples_from(p, n, rng))
+        held += abs(estimate.value - truth) <= 1.96 * estimate.standard_error
+    assert binom.ppf(1e-4, repetitions, 0.94) <= held <= binom.isf(1e-4, repetitions, 0.975)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("table", [np.full((2, 2), 0.25), alternating(4, noise=0.0)])
+def test_where_the_error_is_of_second_order_intervals_are_wide_and_centred(estimator, table):
+    """There n times the error is (chi2_1 - 1)/2 times a constant: sd from the table, mean 0."""
+    rng, n, repetitions = np.random.default_rng(10), 400, 600
+    truth = ESTIMATORS[estimator](table)
+    estimates = [estimator(samples_from(table, n, rng)) for _ in range(repetitions)]
+    errors = np.array([estimate.value for estimate in estimates]) - truth
+    stated = np.array([estimate.standard_error for estimate in estimates])
+    constant = 3 if estimator is estimate_total_correlation and table.ndim == 4 else 1
+    deviation = constant * np.sqrt(chi2.var(1)) / (2 * n)
+    # Five standard errors of the mean: a false alarm in 1e6 cases.
+    assert abs(errors.mean()) < 5 * deviation / np.sqrt(repetitions)
+    assert (np.abs(errors) <= 1.96 * stated).mean() >= 0.98
+
+
+def test_estimates_are_refused_where_the_joint_alphabet_is_undersampled():
+    samples = np.random.default_rng(11).integers(0, 3, (400, 8))
+    once = int((np.unique(samples, axis=0, return_counts=True)[1] == 1).sum())
+    assert once > 200
+    with pytest.raises(ValueError, match=f"the joint alphabet is undersampled, {once} of 400"):
+        estimate_total_correlation(samples)
+    with pytest.raises(ValueError, match=r"the joint alphabet is undersampled.*weight 7"):
+        estimate_dual_total_correlation(samples)
+
+
+def test_the_alphabet_at_fault_is_named():
+    rng = np.random.default_rng(12)
+    bits = rng.integers(0, 2, (300, 1))
+    samples = np.hstack([bits, bits, rng.permutation(300)[:, np.newaxis]])
+    with pytest.raises(ValueError, match="the alphabet of position 2 is undersampled, 300 of 300"):
+        estimate_total_correlation(samples)
+    with pytest.raises(ValueError, match="the joint alphabet is undersampled, 300 of 300"):
+        estimate_dual_total_correlation(samples)
+
+
+def test_a_result_that_hangs_on_a_guess_is_refused():
+    """Half as many samples as words: few are alone, yet the unseen outweighs the error bar."""
+    samples = np.random.default_rng(13).integers(0, 2, (4000, 12))
+    with pytest.raises(ValueError, match=r"the joint alphabet is undersampled, what 4000 samples"):
+        estimate_total_correlation(samples)
+
+
+def test_a_doubtful_sample_brings_a_warning_and_an_honest_interval():
+    p, rng = alternating(6, noise=0.15), np.random.default_rng(14)
+    samples = samples_from(p, 80, rng)
+    with pytest.warns(UserWarning, match="the joint alphabet is undersampled") as caught:
+        estimate = estimate_total_correlation(samples)
+    assert caught[0].filename == __file__
+    assert abs(estimate.value - total_correlation(p)) < 3 * estimate.standard_error
+
+
+def test_one_position_has_no_correlation():
+    samples = np.repeat(np.arange(4), 25)[:, np.newaxis]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for estimator in ESTIMATORS:
+            estimate = estimator(samples)
+            assert (estimate.value, estimate.standard_error) == (0.0, 0.0)
+
+
+two = [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: entropy(), ValueError, "either the table p or its support, got neither"),
+        (lambda: entropy([1.0], support=two), ValueError, "got both"),
+        (lambda: entropy([1.0], probabilities=[1.0]), ValueError, "must come with support"),
+        (lambda: entropy([1.0], unit="nat"), ValueError, "unit must be one of 'nats', 'bits'"),
+        (lambda: entropy([]), ValueError, "p must have at least one axis and entry"),
+        (lambda: total_correlation([[0.5, np.nan]]), ValueError, r"p must be finite, got nan"),
+        (lambda: total_correlation([[1.5, -0.5]]), ValueError, "p must be nonnegative"),
+        (lambda: dual_total_correlation([0.5, 0.4]), ValueError, "p must sum to 1"),
+        (lambda: entropy(support=[0, 1]), ValueError, r"support must have shape \(N, L\)"),
+        (lambda: entropy(support=[[], []]), ValueError, r"support must have shape .*\(2, 0\)"),
+        (lambda: entropy(support=[[0], [0, 1]]), ValueError, "support must have rows of one len"),
+        (lambda: entropy(support=[[0.0, 1.0]]), TypeError, "support must hold integers"),
+        (lambda: entropy(support=[["a"]]), TypeError, "support must hold integers"),
+        (lambda: entropy(support=[[0, -1]]), ValueError, "got -1 at row 0, position 1"),
+        (
+            lambda: entropy(support=np.array([[2**64 - 1]], dtype=np.uint64)),
+            ValueError,
+            "support must hold symbols from 0 to",
+        ),
+        (lambda: entropy(support=[[1], [2], [1]]), ValueError, "rows 0 and 2 are equal"),
+        (
+            lambda: entropy(support=two, probabilities=[1.0]),
+            ValueError,
+            "probabilities must have one entry for each of the 2 rows",
+        ),
+        (lambda: entropy(support=two, probabilities=[0.5, 0.6]), ValueError, "must sum to 1"),
+        (lambda: entropy(support=two, probabilities=[1.5, -0.5]), ValueError, "nonnegative"),
+        (lambda: estimate_total_correlation(two), ValueError, "samples must have at least 20 rows"),
+        (lambda: estimate_total_correlation([0] * 30), ValueError, "samples must have shape"),
+        (
+            lambda: estimate_dual_total_correlation(np.zeros((30, 2))),
+            TypeError,
+            "samples must hold integers",
+        ),
+        (
+            lambda: estimate_dual_total_correlation(np.full((30, 2), -3)),
+            ValueError,
+            "samples must hold symbols from 0",
+        ),
+        (
+            lambda: estimate_total_correlation(np.zeros((30, 2), int), unit="hartley"),
+            ValueError,
+            "unit must be one of",
+        ),
+    ],
+)
+def test_bad_input_is_named(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
