@@ -15,6 +15,8 @@ although the polynomials themselves span hundreds of orders of magnitude.
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
+from math import comb, fsum, prod
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -24,6 +26,8 @@ from dlm_core.schedules.base import Schedule
 
 __all__ = ["DTCAdaptive", "TCAdaptive"]
 
+
+_MOST_COMPOSITIONS = 2**16
 
 _tables_in_use = WeakValueDictionary()
 
@@ -90,23 +94,63 @@ class _Adaptive(Schedule):
             table = _tables_in_use[shape] = frozen(_weights_against(*shape))
         return table
 
-    def _sample_chosen(self, n, rng):
-        """Draw ``n`` sets; return the numbers ``0 < m_1 < ... < m_{K-1} < L`` with both ends."""
+    @abstractmethod
+    def _in_order(self, sizes):
+        """Gaps between the chosen numbers, (..., K) ascending, in their order as sizes."""
+
+    def sample(self, n, rng):
         n, rng = integer("n", n, 0), generator("rng", rng)
-        chosen = np.zeros((self.length, n), dtype=bool)
-        left = np.full(n, self.steps - 1)
-        table, chance, uniform = self.table, np.empty(n), np.empty(n)
-        for t in range(self.length - 1, 0, -1):
-            np.take(table[t], left, out=chance, mode="clip")
-            np.divide(1 / t, np.add(chance, 1 / t, out=chance), out=chance)
-            np.less(rng.random(out=uniform), chance, out=chosen[t])
-            left -= chosen[t]
+        chosen = self._sample_chosen(np.full(n, self.length), rng)
         marks = np.empty((n, self.steps + 1), dtype=np.int64)
         marks[:, 0], marks[:, -1] = 0, self.length
         # one scan of a contiguous table, several times faster than np.nonzero on its transpose
         flat = np.flatnonzero(np.ascontiguousarray(chosen.T)).reshape(n, self.steps - 1)
         np.subtract(flat, np.arange(n)[:, np.newaxis] * self.length, out=marks[:, 1:-1])
-        return marks
+        return self._in_order(np.diff(marks, axis=1))
+
+    def law(self):
+        if comb(self.length - 1, self.steps - 1) > _MOST_COMPOSITIONS:
+            raise ValueError(
+                f"length and steps must leave at most {_MOST_COMPOSITIONS} compositions to list, "
+                f"got {self.length} and {self.steps}"
+            )
+        weights = {}
+        for numbers in combinations(range(1, self.length), self.steps - 1):
+            gaps = np.diff([0, *numbers, self.length])
+            weights[tuple(self._in_order(gaps).tolist())] = 1 / prod(numbers)
+        total = fsum(weights.values())
+        return {sizes: weight / total for sizes, weight in weights.items()}
+
+    def sample_rows(self, lengths, rng):
+        # The law with k iterations and l tokens left does not depend on L: one scan serves all.
+        lengths, rng = self._checked_lengths(lengths), generator("rng", rng)
+        rows, numbers = np.nonzero(self._sample_chosen(lengths, rng).T)
+        steps = np.minimum(self.steps, lengths)
+        marks = np.zeros((lengths.size, self.steps + 1), dtype=np.int64)
+        # the gaps end at the last column, so that those of short rows begin with zeros
+        chosen_before = np.cumsum(np.maximum(steps - 1, 0)) - np.maximum(steps - 1, 0)
+        place = np.arange(rows.size) - chosen_before[rows] + self.steps - steps[rows] + 1
+        marks[rows, place] = numbers
+        marks[:, -1] = lengths
+        sizes = self._in_order(np.diff(marks, axis=1))
+        # stable: zeros last
+        return np.take_along_axis(sizes, np.argsort(sizes == 0, axis=1, kind="stable"), axis=1)
+
+    def _sample_chosen(self, lengths, rng):
+        """Draw a set for each row, of numbers below its length: bool, shape (L, n)."""
+        n = lengths.size
+        chosen = np.zeros((self.length, n), dtype=bool)
+        left = np.minimum(self.steps, lengths) - 1
+        table, chance, uniform = self.table, np.empty(n), np.empty(n)
+        shortest = lengths.min(initial=self.length)
+        for t in range(self.length - 1, 0, -1):
+            np.take(table[t], left, out=chance, mode="clip")
+            np.divide(1 / t, np.add(chance, 1 / t, out=chance), out=chance)
+            np.less(rng.random(out=uniform), chance, out=chosen[t])
+            if t >= shortest:
+                chosen[t] &= t < lengths
+            left -= chosen[t]
+        return chosen
 
     @cached_property
     def _marginals(self):
@@ -184,11 +228,8 @@ class TCAdaptive(_Adaptive):
                 a[low - 1 : high - 1] = here * (remaining + before) / (remaining + here)
         return float(1 / (1 + a[-1]))
 
-    def sample(self, n, rng):
-        marks = self._sample_chosen(n, rng)
-        sizes = np.empty((len(marks), self.steps), dtype=np.int64)
-        np.subtract(marks[:, 1:], marks[:, :-1], out=sizes[:, ::-1])
-        return sizes
+    def _in_order(self, sizes):
+        return sizes[..., ::-1]
 
     @property
     def start_probabilities(self):
@@ -257,8 +298,8 @@ class DTCAdaptive(_Adaptive):
             z[0] = length / (length - i)
         return float(1 / (z[-1] - 1))
 
-    def sample(self, n, rng):
-        return np.diff(self._sample_chosen(n, rng), axis=1)
+    def _in_order(self, sizes):
+        return sizes
 
     @property
     def start_probabilities(self):

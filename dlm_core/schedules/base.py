@@ -1,11 +1,11 @@
 """What every unmasking schedule answers."""
 
 from abc import ABC, abstractmethod
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 
-from dlm_core._validation import instance, integer, real_array
+from dlm_core._validation import generator, instance, integer, real_array
 
 __all__ = ["Schedule", "residuals", "target_weights"]
 
@@ -136,6 +136,95 @@ class Schedule(ABC):
         ------
         TypeError, ValueError
             If ``n`` is no nonnegative integer or ``rng`` no Generator.
+        """
+
+    def resized(self, length):
+        """The schedule of the same kind for another length, with at most that many steps.
+
+        Parameters
+        ----------
+        length : int
+            At least 1.
+
+        Returns
+        -------
+        Schedule
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``length`` is no positive integer, or the kind is not given by its length, its
+            steps and the name of a target.
+        """
+        length = integer("length", length, 1)
+        if length == self.length:
+            return self
+        names = {f.name for f in fields(self)}
+        if not {"length", "steps"} <= names or not isinstance(getattr(self, "target", ""), str):
+            raise ValueError(
+                f"{type(self).__name__} is for length {self.length} alone, got length {length}"
+            )
+        return replace(self, length=length, steps=min(self.steps, length))
+
+    def sample_rows(self, lengths, rng):
+        """Draw one schedule for each row of a batch whose rows differ in length.
+
+        What row ``i`` gets depends on ``i``, on ``lengths[i]`` and on ``len(lengths)``, but not on
+        the other lengths. Every distinct length is drawn by its own ``resized`` schedule.
+
+        Parameters
+        ----------
+        lengths : array_like of int, shape (n,)
+            How many tokens are to be revealed in each row: 0 to ``length``.
+        rng : numpy.random.Generator
+            The only source of randomness.
+
+        Returns
+        -------
+        ndarray of int64, shape (n, steps)
+            Row ``i`` sums to ``lengths[i]``: up to ``steps`` positive sizes, then zeros.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a length is out of range, or differs from ``length`` where the kind of schedule
+            allows no other.
+        """
+        lengths, rng = self._checked_lengths(lengths), generator("rng", rng)
+        seed = int(rng.integers(2**63))
+        sizes = np.zeros((lengths.size, self.steps), dtype=np.int64)
+        for length in np.unique(lengths[lengths > 0]).tolist():
+            resized = self.resized(length)
+            drawn = resized.sample(lengths.size, np.random.default_rng([seed, length]))
+            rows = lengths == length
+            sizes[rows, : resized.steps] = drawn[rows]
+        return sizes
+
+    def _checked_lengths(self, lengths):
+        lengths = np.asarray(lengths)
+        if lengths.ndim != 1 or lengths.dtype.kind not in "iu":
+            raise TypeError(f"lengths must be a vector of integers, got {lengths!r}")
+        wrong = np.flatnonzero((lengths < 0) | (lengths > self.length))
+        if wrong.size:
+            raise ValueError(
+                f"lengths must lie in [0, {self.length}], got {lengths[wrong[0]]} in row {wrong[0]}"
+            )
+        return lengths.astype(np.int64)
+
+    @abstractmethod
+    def law(self):
+        """Every composition that can be drawn, with its probability, for small cases.
+
+        Returns
+        -------
+        dict
+            From sizes, a tuple of ``steps`` ints, to a positive probability; sums to one up to
+            rounding.
+
+        Raises
+        ------
+        ValueError
+            If there are more than 2**16 compositions.
         """
 
     @property

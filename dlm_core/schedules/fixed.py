@@ -35,6 +35,9 @@ class _Deterministic(Schedule):
         generator("rng", rng)
         return np.tile(self.sizes, (n, 1))
 
+    def law(self):
+        return {tuple(self.sizes.tolist()): 1.0}
+
     @cached_property
     def start_probabilities(self):
         starts = np.zeros(self.length)

@@ -64,11 +64,23 @@ class _OnePhase(Schedule):
 
     def sample(self, n, rng):
         n, rng = integer("n", n, 0), generator("rng", rng)
+        return self._sizes_at(self._phases(n, rng))
+
+    def law(self):
+        # Between two neighbouring thresholds of the phase the sizes do not change.
+        ends = np.unique(self._blocks[1])
+        starts = np.concatenate([[0.0], ends[:-1]])
+        law = {}
+        for sizes, chance in zip(self._sizes_at(starts).tolist(), ends - starts, strict=True):
+            law[tuple(sizes)] = law.get(tuple(sizes), 0.0) + float(chance)
+        return law
+
+    def _sizes_at(self, phases):
         block, until = self._blocks
         thresholds, place = np.unique(until, return_inverse=True)
         # Phases between the same two thresholds give the same sizes: each is made once, from the
         # one before, by the positions that change their block in between.
-        passed = np.searchsorted(thresholds, self._phases(n, rng), side="right")
+        passed = np.searchsorted(thresholds, phases, side="right")
         passed, draw = np.unique(passed, return_inverse=True)
         sizes = np.zeros((passed.size, self.steps), dtype=np.int64)
         sizes[:1] = np.bincount(block)
