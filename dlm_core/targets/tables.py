@@ -1,0 +1,214 @@
+"""Targets given by a list of words, by independent tokens, or by one token written many times."""
+
+import numpy as np
+import torch
+
+from dlm_core._draw import pick
+from dlm_core._validation import integer
+from dlm_core._validation import probabilities as checked_probabilities
+from dlm_core.profile import InformationProfile
+from dlm_core.targets.base import Target, stochastic
+
+__all__ = ["Product", "Repetition", "Tabular"]
+
+# Entries of one temporary array: 128 MiB of float64.
+_CHUNK = 2**24
+
+
+class Tabular(Target):
+    """A distribution given by its support: ``N`` words and their probabilities.
+
+    Given revealed tokens that no word has, the predictor conditions on the words that agree with
+    the most of them: the limit of small, uniform noise on every token.
+
+    Parameters
+    ----------
+    support : array_like of int, shape (N, L)
+        Distinct words.
+    probabilities : array_like, shape (N,), optional
+        Positive, with sum one; equal by default.
+    alphabet_size : int, optional
+        One more than the largest symbol by default.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the words are no distinct rows of nonnegative integers, or the probabilities do not
+        fit them.
+    """
+
+    def __init__(self, support, probabilities=None, alphabet_size=None):
+        support = np.asarray(support)
+        if support.dtype.kind not in "iu":
+            raise TypeError(f"support must hold integers, got {support.dtype}")
+        if support.ndim != 2 or support.size == 0:
+            raise ValueError(f"support must have shape (N, L), got {support.shape}")
+        if support.min() < 0:
+            raise ValueError(f"support must be nonnegative, got {support.min()}")
+        words, first = np.unique(support, axis=0, return_index=True)
+        if len(words) < len(support):
+            again = np.setdiff1d(np.arange(len(support)), first)[0]
+            raise ValueError(f"support must have distinct rows, row {again} is there twice")
+        largest = int(support.max())
+        size = largest + 1 if alphabet_size is None else alphabet_size
+        super().__init__(support.shape[1], integer("alphabet_size", size, largest + 1))
+        if probabilities is None:
+            probabilities = np.full(len(support), 1 / len(support))
+        probabilities = checked_probabilities("probabilities", probabilities, ndim=1)
+        if probabilities.shape != (len(support),) or probabilities.min() == 0:
+            raise ValueError(
+                f"probabilities must be {len(support)} positive numbers, one for each row of "
+                f"support, got shape {probabilities.shape} and minimum {probabilities.min()}"
+            )
+        self.register_buffer("support", torch.from_numpy(support.astype(np.int64)))
+        self.register_buffer("probabilities", torch.from_numpy(probabilities))
+
+    @classmethod
+    def from_joint(cls, p):
+        """The same from a dense joint table, one axis per position.
+
+        Axes may have different sizes; the alphabet is that of the largest.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``p`` is not a table of probabilities.
+        """
+        p = checked_probabilities("p", p)
+        support = np.argwhere(p > 0)
+        return cls(support, p[p > 0], alphabet_size=max(p.shape))
+
+    def _agreements(self, tokens):
+        """How many tokens of each row each word has: shape (B, N). Time O(B N L), chunked."""
+        rows = max(1, _CHUNK // self.support.numel())
+        parts = [
+            (part[:, None, :] == self.support).sum(2, dtype=torch.int32)
+            for part in tokens.split(rows)
+        ]
+        return torch.cat(parts) if parts else tokens.new_zeros(0, len(self.support))
+
+    def _conditionals(self, tokens, reveal):
+        agreements = self._agreements(tokens)
+        nearest = agreements == agreements.amax(1, keepdim=True)
+        weights = nearest * self.probabilities
+        weights /= weights.sum(1, keepdim=True)
+        rows, positions = torch.nonzero(reveal, as_tuple=True)
+        marginals = weights.new_zeros(len(rows), self.alphabet_size)
+        words = self.support.T.contiguous()
+        for part in torch.arange(len(rows), device=tokens.device).split(
+            max(1, _CHUNK // len(self.support))
+        ):
+            marginals[part] = marginals[part].scatter_add_(
+                1, words[positions[part]], weights[rows[part]]
+            )
+        return marginals.log_()
+
+    def sample(self, n, generator):
+        uniforms = self._uniforms(n, generator, columns=1).squeeze(1)
+        return self.support[pick(self.probabilities[None], uniforms)]
+
+    def log_prob(self, tokens):
+        tokens = self._checked(tokens, highest=self.alphabet_size - 1)
+        hits = self._agreements(tokens) == self.length
+        return (hits * self.probabilities).sum(1).log()
+
+    def profile(self):
+        """The information profile, by ``InformationProfile.from_support``.
+
+        Raises
+        ------
+        ValueError
+            If there are too many subsets of positions to enumerate.
+        """
+        return InformationProfile.from_support(
+            self.support.cpu().numpy(), self.probabilities.cpu().numpy()
+        )
+
+
+class Product(Target):
+    """Independent tokens.
+
+    Parameters
+    ----------
+    probabilities : array_like, shape (L, q)
+        The law of each token; rows sum to one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the rows are no probabilities.
+    """
+
+    def __init__(self, probabilities):
+        table = stochastic("probabilities", probabilities)
+        super().__init__(*table.shape)
+        self.register_buffer("probabilities", table)
+
+    def _conditionals(self, tokens, reveal):
+        return self.probabilities.log()[torch.nonzero(reveal, as_tuple=True)[1]]
+
+    def sample(self, n, generator):
+        uniforms = self._uniforms(n, generator)
+        rows = self.probabilities.cumsum(1)
+        rows = rows / rows[:, -1:]
+        return torch.searchsorted(rows, uniforms.T.contiguous(), right=True).T.contiguous()
+
+    def log_prob(self, tokens):
+        tokens = self._checked(tokens, highest=self.alphabet_size - 1)
+        return (
+            self.probabilities.log()
+            .expand(len(tokens), -1, -1)
+            .gather(2, tokens[:, :, None])
+            .sum((1, 2))
+        )
+
+    def profile(self):
+        return InformationProfile.product(torch.special.entr(self.probabilities).sum(1).cpu())
+
+
+class Repetition(Target):
+    """One token, written ``length`` times.
+
+    Given revealed tokens that differ, the predictor conditions on the symbols that occur most
+    often among them.
+
+    Parameters
+    ----------
+    length : int
+        ``L >= 1``.
+    probabilities : array_like, shape (q,)
+        The law of the token.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``length`` is no positive integer or ``probabilities`` no probabilities.
+    """
+
+    def __init__(self, length, probabilities):
+        table = checked_probabilities("probabilities", probabilities, ndim=1)
+        super().__init__(length, table.size)
+        self.register_buffer("probabilities", torch.from_numpy(table))
+
+    def _conditionals(self, tokens, reveal):
+        counts = tokens.new_zeros(len(tokens), self.alphabet_size + 1)
+        counts.scatter_add_(1, tokens, torch.ones_like(tokens))
+        counts = counts[:, :-1].masked_fill(self.probabilities == 0, -1)
+        weights = (counts == counts.amax(1, keepdim=True)) * self.probabilities
+        law = (weights / weights.sum(1, keepdim=True)).log()
+        return law[torch.nonzero(reveal, as_tuple=True)[0]]
+
+    def sample(self, n, generator):
+        uniforms = self._uniforms(n, generator, columns=1).squeeze(1)
+        symbols = pick(self.probabilities[None], uniforms)
+        return symbols[:, None].repeat(1, self.length)
+
+    def log_prob(self, tokens):
+        tokens = self._checked(tokens, highest=self.alphabet_size - 1)
+        constant = (tokens == tokens[:, :1]).all(1)
+        chance = self.probabilities.log()[tokens[:, 0]]
+        return chance.masked_fill(~constant, -torch.inf)
+
+    def profile(self):
+        entropy = torch.special.entr(self.probabilities).sum().item()
+        return InformationProfile.repetition(self.length, entropy)
