@@ -12,8 +12,10 @@ from dlm_core.style import BOUND, INK, WIDTH, look
 __all__ = [
     "curves",
     "frontier",
+    "gaps",
     "information_areas",
     "mean_sizes",
+    "measured",
     "rates",
     "residual_ratios",
     "reveal",
@@ -161,6 +163,62 @@ def mean_sizes(schedule, draws, sigmas=3):
     return _closed(figure)
 
 
+def measured(panels, *, xlabel, ylabel, xscale="log", yscale="log", sigmas=2):
+    """Measured values with error bars on top of exact lines, one panel for each experiment.
+
+    Parameters
+    ----------
+    panels : dict
+        From a title to ``{name of a look: (x, exact, value, standard_error)}``, four arrays of one
+        length. On a logarithmic axis a value of zero is a hollow marker at the lower edge.
+    xlabel, ylabel : str
+        Labels of the axes.
+    xscale, yscale : {"log", "linear"}
+        Scales of the axes.
+    sigmas : float
+        Half-length of the error bars, in standard errors.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(WIDTH, 0.5 + 2.9 * rows), squeeze=False, sharey=len(panels) > 1
+    )
+    for axis in axes.flat[len(panels) :]:
+        axis.set_visible(False)
+    for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
+        for place, (name, (x, exact, value, error)) in enumerate(lines.items()):
+            x, exact, value, error = map(np.asarray, (x, exact, value, error))
+            style = look(name)
+            label, color = style["label"], style["color"]
+            line = (exact > 0) if yscale == "log" else np.full(exact.shape, True)
+            axis.plot(x[line], exact[line], color=color, linewidth=1.1, alpha=0.6)
+            shown = (value > 0) if yscale == "log" else np.full(value.shape, True)
+            dots = {"color": color, "marker": style["marker"], "linestyle": "none"}
+            # a bar that reaches zero would leave a logarithmic axis
+            low = np.minimum(sigmas * error, 0.9 * value) if yscale == "log" else sigmas * error
+            bars = np.stack([low, sigmas * error])[:, shown]
+            axis.errorbar(x[shown], value[shown], yerr=bars, label=label, capsize=2, **dots)
+            if not shown.all():
+                height = np.full((~shown).sum(), 0.03 + 0.045 * place)
+                edge = axis.get_xaxis_transform()
+                axis.plot(x[~shown], height, transform=edge, fillstyle="none", **dots)
+        axis.set(title=title, xscale=xscale, yscale=yscale)
+        ticks = sorted({value for x, *_ in lines.values() for value in x})
+        axis.set_xticks(ticks, [f"{value:,}" for value in ticks])
+        axis.set_xticks([], minor=True)
+    for axis in axes[-1]:
+        axis.set_xlabel(xlabel)
+    for axis in axes[:, 0]:
+        axis.set_ylabel(ylabel)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=4)
+    return _closed(figure)
+
+
 def residual_ratios(schedules):
     """What each schedule guarantees at each ``j``: the residual over ``L - j`` and over ``j``.
 
@@ -273,6 +331,41 @@ def frontier(line, points):
         axis.plot(*point, **{**style, "linestyle": "none", "markersize": 8})
     axis.set(xlabel="constant for TC", ylabel="constant for DTC", xscale="log", yscale="log")
     axis.legend()
+    return _closed(figure)
+
+
+def gaps(panels):
+    """Expected divergence over orders and sizes, and divergence of the mixture.
+
+    Parameters
+    ----------
+    panels : dict
+        From a title to numbers of iterations, expected divergences and divergences of the
+        mixture, each of shape (n,).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(WIDTH, 0.55 + 2.2 * rows), squeeze=False, sharex=True
+    )
+    for axis in axes.flat[len(panels) :]:
+        axis.set_visible(False)
+    for axis, (title, (steps, expected, mixture)) in zip(axes.flat, panels.items(), strict=False):
+        axis.fill_between(steps, mixture, expected, color=_TC_COLOR, alpha=0.2, linewidth=0)
+        axis.plot(steps, expected, "o-", color=_TC_COLOR, label="expected KL")
+        axis.plot(steps, mixture, "s--", color=INK, markersize=4, label="KL of the mixture")
+        axis.set(title=title, ylim=(0, None))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axis in axes[-1]:
+        axis.set_xlabel("iterations $K$")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("nats")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=2)
     return _closed(figure)
 
 

@@ -40,6 +40,8 @@ class Check:
         ``"holds"`` or ``"FAILS"``.
     comparisons : int
         How many numbers were compared.
+    recorded : str
+        Where the measured numbers come from, if not from this run: a line of provenance.
     """
 
     claim: str
@@ -50,12 +52,14 @@ class Check:
     slack: str
     verdict: str
     comparisons: int
+    recorded: str = ""
 
     def __str__(self):
         return (
             f"{self.claim:<4}{self.verdict:<6} {self.name}: "
             f"{self.measured} {self.relation} {self.expected}; "
             f"slack {self.slack}; {self.comparisons:,} compared"
+            + (f"; {self.recorded}" if self.recorded else "")
         )
 
     def _repr_mimebundle_(self, include=None, exclude=None):
@@ -68,7 +72,9 @@ class Check:
                 ("values", f"{self.measured} {self.relation} {self.expected}"),
                 ("slack", f"slack {self.slack}"),
                 ("count", f"{self.comparisons:,} compared"),
+                ("recorded", self.recorded),
             ]
+            if value
         )
         return {
             "text/plain": str(self),
@@ -77,7 +83,18 @@ class Check:
         }
 
 
-def check(claim, name, measured, *, equals=None, at_most=None, at_least=None, rtol=1e-11, atol=0.0):
+def check(
+    claim,
+    name,
+    measured,
+    *,
+    equals=None,
+    at_most=None,
+    at_least=None,
+    rtol=1e-11,
+    atol=0.0,
+    recorded="",
+):
     """Compare, print one rounded row with its record, and raise if the comparison fails.
 
     Fractions and integers are compared exactly, whatever the tolerances. Arrays are compared entry
@@ -97,6 +114,8 @@ def check(claim, name, measured, *, equals=None, at_most=None, at_least=None, rt
     rtol, atol : float
         Allowance for rounding, or ``atol`` for a stated number of standard errors: the allowed
         deviation is ``atol + rtol * abs(expected)``.
+    recorded : str
+        The provenance of measured values that were recorded earlier, not obtained in this run.
 
     Raises
     ------
@@ -131,6 +150,7 @@ def check(claim, name, measured, *, equals=None, at_most=None, at_least=None, rt
         slack=_slack_in_print(room, expected, relation, exact, rtol, atol),
         verdict="holds" if holds else "FAILS",
         comparisons=measured.size,
+        recorded=recorded,
     )
     _show(result)
     if not holds:

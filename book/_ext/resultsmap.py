@@ -42,6 +42,13 @@ def _count(number, noun):
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def origins(checks):
+    """Say which of the checked numbers this build computed, and which were recorded, where."""
+    if not all(check.recorded for check in checks):
+        yield "**recomputed in this build**"
+    yield from dict.fromkeys(f"**{line}**" for check in checks if (line := check.recorded))
+
+
 def closest_calls(checks):
     """Quote the slack of the tightest bound and of the loosest equality."""
     bounds = [check for check in checks if check.relation != "="]
@@ -98,7 +105,7 @@ class ResultsMap(SphinxDirective):
             status = [claim.get("status", "")]
             if name in checked:
                 checks = checked[name]
-                status = ["**recomputed in this build**", tally(checks), *closest_calls(checks)]
+                status = [*origins(checks), tally(checks), *closest_calls(checks)]
             cells = [[where, f"source: {claim['source']}"], [*functions, *tests], status]
             statement = f"(claim-{name})=\n**{name}** {claim['statement']}"
             rows.append([statement, *("\\\n".join(lines) for lines in cells)])
