@@ -4,6 +4,7 @@ import torch
 
 from dlm_core._validation import instance, integer
 from dlm_core.profile import EstimatedProfile
+from dlm_core.sampler import predict
 
 __all__ = ["estimate_profile"]
 
@@ -61,29 +62,28 @@ def estimate_profile(predictor, tokens, generator, *, perfect=False):
     integer("the number of rows of tokens", n, 2)
     draws = torch.empty(n, length, dtype=torch.float64, device=tokens.device)
     known = torch.arange(length, device=tokens.device)[:, None]
+    last = length - 1 == known.T
+    alphabet = predict(predictor, tokens[:1].masked_fill(last, predictor.mask_id), last).shape[1]
+    at_once = max(1, _CHUNK // (length * alphabet))
     for row, curve in zip(tokens, draws, strict=True):
         keys = torch.rand(length, generator=generator, dtype=torch.float64, device=tokens.device)
         rank = keys.argsort().argsort()
         # with all but one token known, every choice of the one: that point weighs most in DTC
         for j, masked in [(known[:-1], rank >= known[:-1]), (known[-1:], rank == known)]:
-            surprise = _mean_surprise(predictor, row, masked, perfect)
+            parts = masked.split(at_once)
+            surprise = torch.cat([_mean_surprise(predictor, row, part, perfect) for part in parts])
             curve[j.flatten()] = surprise if len(j) > 1 else surprise.mean()
     return EstimatedProfile.from_draws(draws.cpu())
 
 
 def _mean_surprise(predictor, row, masked, perfect):
     """Mean over the masked positions of each mask, shape (m, L), of what they still hold."""
-    means = torch.zeros(len(masked), dtype=torch.float64, device=row.device)
-    alphabet = getattr(predictor, "alphabet_size", 2**10)
-    for part in torch.arange(len(masked), device=row.device).split(
-        max(1, _CHUNK // (row.numel() * alphabet))
-    ):
-        mask = masked[part]
-        logs = predictor(row.masked_fill(mask, predictor.mask_id), mask).double()
-        if perfect:
-            surprise = torch.special.entr(logs.exp()).sum(1)
-        else:
-            surprise = -logs.gather(1, row.expand(mask.shape)[mask][:, None]).squeeze(1)
-        of_mask = torch.nonzero(mask, as_tuple=True)[0]
-        means[part] = means[part].index_add_(0, of_mask, surprise) / mask.sum(1)
-    return means
+    logs = predict(predictor, row.masked_fill(masked, predictor.mask_id), masked)
+    normaliser = logs.logsumexp(1)
+    if perfect:
+        surprise = torch.special.entr((logs - normaliser[:, None]).exp()).sum(1)
+    else:
+        truth = row.expand(masked.shape)[masked]
+        surprise = normaliser - logs.gather(1, truth[:, None]).squeeze(1)
+    of_mask = torch.nonzero(masked, as_tuple=True)[0]
+    return surprise.new_zeros(len(masked)).index_add_(0, of_mask, surprise) / masked.sum(1)

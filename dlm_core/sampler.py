@@ -10,7 +10,7 @@ from dlm_core._draw import pick
 from dlm_core._validation import instance, integer, real_array
 from dlm_core.schedules.base import Schedule
 
-__all__ = ["Generation", "generate", "log_likelihood"]
+__all__ = ["Generation", "generate", "log_likelihood", "predict"]
 
 # Rows are planned in blocks of this many, each from a seed of its own. Whatever batch a row is in,
 # its numbers come from the same place of the same block.
@@ -220,7 +220,7 @@ class _Plan:
             block, inside = divmod(first_row + start, _BLOCK)
             rows = slice(start, min(n, start + _BLOCK - inside))
             place = slice(inside, inside + rows.stop - start)
-            rng = np.random.default_rng([self.seed, block])
+            rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(block,)))
             keys[rows] = rng.random((_BLOCK, length))[place]
             uniforms[rows] = rng.random((_BLOCK, length))[place]
             lengths = np.zeros(_BLOCK, dtype=np.int64)
@@ -252,10 +252,10 @@ class _Plan:
         """Return which positions iteration ``k`` reveals, and their log-probabilities."""
         if not self.by_confidence:
             reveal = self.step == k
-            return reveal, _predict(predictor, tokens, reveal)
+            return reveal, predict(predictor, tokens, reveal)
         size = torch.from_numpy(self.sizes[:, k]).to(tokens.device)
         masked = (tokens == predictor.mask_id) & (size > 0)[:, None]
-        logs = _predict(predictor, tokens, masked)
+        logs = predict(predictor, tokens, masked)
         confidence = torch.full(tokens.shape, -torch.inf, dtype=torch.float64, device=tokens.device)
         confidence[masked] = logs.amax(1) - logs.logsumexp(1)
         by_key = self.keys.argsort(1)
@@ -281,7 +281,7 @@ def _start(predictor, schedule, n, tokens, device):
         raise ValueError("give either n or tokens")
     if tokens is None:
         shape = integer("n", n, 0), schedule.length
-        where = getattr(predictor, "device", "cpu") if device is None else device
+        where = _device(predictor) if device is None else device
         return torch.full(shape, mask_id, dtype=torch.int64, device=where)
     instance("tokens", tokens, torch.Tensor)
     if tokens.dtype != torch.int64 or tokens.ndim != 2:
@@ -289,6 +289,8 @@ def _start(predictor, schedule, n, tokens, device):
             f"tokens must be a tensor of torch.int64 with shape (n, L), got {tokens.dtype} "
             f"and shape {tuple(tokens.shape)}"
         )
+    if tokens.numel() and tokens.min() < 0:
+        raise ValueError(f"tokens must be nonnegative, got {int(tokens.min())}")
     return tokens.to(tokens.device if device is None else device, copy=True)
 
 
@@ -300,16 +302,44 @@ def _mask_id(predictor):
     return integer("predictor.mask_id", predictor.mask_id, 0)
 
 
+def _device(predictor):
+    if isinstance(predictor, torch.nn.Module) and not hasattr(predictor, "device"):
+        return next(predictor.parameters(), torch.empty(0)).device
+    return getattr(predictor, "device", "cpu")
+
+
 def _ranks(order, shape):
     """Return the place of each position in the given orders."""
-    order = np.asarray(order)
+    try:
+        order = np.asarray(order)
+    except ValueError:
+        raise ValueError(f"order must be a table of shape {shape}, got ragged rows") from None
     if order.shape != shape or not (np.sort(order, axis=1) == np.arange(shape[1])).all():
         raise ValueError(f"order must be permutations of shape {shape}, got shape {order.shape}")
     return np.argsort(order, axis=1)
 
 
-def _predict(predictor, tokens, reveal):
-    """Call the predictor on the rows that need it; return float64 log-weights without the mask."""
+def predict(predictor, tokens, reveal):
+    """Call a mask predictor on the rows that need it, and check what it returns.
+
+    Parameters
+    ----------
+    predictor : callable
+        A mask predictor.
+    tokens, reveal : Tensor, shape (B, L)
+        As its signature says.
+
+    Returns
+    -------
+    Tensor of float64, shape (reveal.sum(), V)
+        Logarithms of weights, zero for the mask if it is one of the symbols: normalised only if
+        it is not.
+
+    Raises
+    ------
+    ValueError
+        If the predictor returns something else than rows of log-probabilities.
+    """
     active = reveal.any(1)
     with torch.no_grad():
         if active.all():

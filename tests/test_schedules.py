@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import compositions, residual_by_definition
+from oracles import compositions, p_value, residual_by_definition
 
+from dlm_core import InformationProfile, exact
 from dlm_core.schedules import (
     BestDeterministic,
     Cosine,
@@ -17,7 +18,10 @@ from dlm_core.schedules import (
     Equal,
     FixedSizes,
     Geometric,
+    Minimax,
+    OptimalForProfile,
     Schedule,
+    Systematic,
     TCAdaptive,
     residuals,
     target_weights,
@@ -238,3 +242,159 @@ def test_targets_need_a_length():
         target_weights("tc", 2.5)
     with pytest.raises(ValueError, match="length must be an integer"):
         target_weights("tc", 0)
+
+
+def with_all_kinds():
+    starts = Minimax(7, 3, "min").start_probabilities
+    yield from (kind(7, 3) for kind in BY_SHAPE)
+    yield from (kind(7, 3, "dtc") for kind in (BestDeterministic, Minimax))
+    yield from (kind(7, 3, np.arange(1.0, 7.0)) for kind in (BestDeterministic, Minimax))
+    yield from (Systematic(starts), Systematic(starts, stratified=True))
+    yield OptimalForProfile(InformationProfile(np.linspace(1, 0, 7) ** 2), 3)
+    yield FixedSizes([2, 4, 1])
+    yield from (kind(1, 1) for kind in BY_SHAPE)
+    yield from (kind(5, 5) for kind in BY_SHAPE)
+
+
+ALL_KINDS = list(with_all_kinds())
+
+
+def is_resizable(schedule):
+    return {"length", "steps"} <= set(vars(schedule)) and isinstance(
+        getattr(schedule, "target", ""), str
+    )
+
+
+RESIZABLE = [schedule for schedule in ALL_KINDS if is_resizable(schedule)]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 7])
+@pytest.mark.parametrize(
+    ("kind", "oracle"), [(TCAdaptive, exact.tc_law), (DTCAdaptive, exact.dtc_law)]
+)
+def test_the_law_is_that_of_the_recursions(kind, oracle, steps):
+    expected = {sizes: float(chance) for sizes, chance in oracle(7, steps).items()}
+    assert kind(7, steps).law() == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("schedule", ALL_KINDS, ids=repr)
+def test_the_law_agrees_with_every_mean(schedule):
+    law = schedule.law()
+    assert sum(law.values()) == pytest.approx(1.0, abs=1e-14)
+    assert min(law.values()) > 0
+    assert all(
+        len(sizes) == schedule.steps and sum(sizes) == schedule.length and min(sizes) >= 1
+        for sizes in law
+    )
+    chances, sizes = np.array(list(law.values())), np.array(list(law))
+    starts = np.zeros(schedule.length)
+    np.add.at(starts, np.cumsum(sizes, axis=1) - sizes, chances[:, np.newaxis])
+    np.testing.assert_allclose(schedule.start_probabilities, starts, atol=1e-14)
+    np.testing.assert_allclose(schedule.mean_sizes, chances @ sizes, rtol=1e-13)
+    waits = np.array([residual_by_definition(row) for row in law])
+    np.testing.assert_allclose(schedule.residual, chances @ waits, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("schedule", ALL_KINDS, ids=repr)
+def test_draws_follow_the_law(schedule):
+    """Chi-square test over all compositions; false alarm with probability 1e-6 each."""
+    law = schedule.law()
+    drawn = map(tuple, schedule.sample(10_000, np.random.default_rng(5)).tolist())
+    number = {sizes: i for i, sizes in enumerate(law)}
+    counts = np.bincount([number[sizes] for sizes in drawn], minlength=len(law))
+    assert p_value(counts, np.array(list(law.values()))) > 1e-6
+
+
+@pytest.mark.parametrize("kind", [TCAdaptive, DTCAdaptive])
+def test_laws_too_long_to_list_are_refused(kind):
+    with pytest.raises(ValueError, match="at most 65536 compositions to list, got 40 and 20"):
+        kind(40, 20).law()
+
+
+@pytest.mark.parametrize("schedule", RESIZABLE, ids=repr)
+def test_resized_keeps_the_kind_and_its_steps_if_they_fit(schedule):
+    assert schedule.resized(schedule.length) is schedule
+    for length in (1, 2, 50):
+        other = schedule.resized(length)
+        assert type(other) is type(schedule)
+        assert (other.length, other.steps) == (length, min(schedule.steps, length))
+        assert getattr(other, "target", None) == getattr(schedule, "target", None)
+
+
+@pytest.mark.parametrize("schedule", [s for s in ALL_KINDS if not is_resizable(s)], ids=repr)
+def test_what_is_made_for_one_length_is_not_resized(schedule):
+    name = type(schedule).__name__
+    assert schedule.resized(7) is schedule
+    with pytest.raises(ValueError, match=f"{name} is for length 7 alone, got length 5"):
+        schedule.resized(5)
+    with pytest.raises(ValueError, match=f"{name} is for length 7 alone, got length 5"):
+        schedule.sample_rows([7, 5], np.random.default_rng(0))
+    sizes = schedule.sample_rows([7, 0, 7], np.random.default_rng(0))
+    assert sizes.sum(axis=1).tolist() == [7, 0, 7]
+
+
+def test_bad_new_lengths_are_named():
+    with pytest.raises(ValueError, match="length must be an integer >= 1, got 0"):
+        TCAdaptive(7, 3).resized(0)
+    with pytest.raises(TypeError, match=r"length must be an integer >= 1, got 5\.0"):
+        TCAdaptive(7, 3).resized(5.0)
+
+
+@pytest.mark.parametrize("schedule", RESIZABLE, ids=repr)
+def test_rows_of_a_batch_are_their_sizes_and_then_zeros(schedule):
+    lengths = np.random.default_rng(1).integers(0, schedule.length + 1, 50)
+    sizes = schedule.sample_rows(lengths, np.random.default_rng(2))
+    assert sizes.shape == (50, schedule.steps)
+    assert sizes.dtype == np.int64
+    assert sizes.sum(axis=1).tolist() == lengths.tolist()
+    steps = np.minimum(schedule.steps, lengths)
+    assert ((sizes > 0) == (np.arange(schedule.steps) < steps[:, np.newaxis])).all()
+    assert (sizes == schedule.sample_rows(lengths, np.random.default_rng(2))).all()
+    assert schedule.sample_rows(np.zeros(0, int), np.random.default_rng(0)).shape[0] == 0
+
+
+@pytest.mark.parametrize("kind", [TCAdaptive, DTCAdaptive, lambda *shape: Minimax(*shape, "tc")])
+def test_every_batch_is_drawn_anew(kind):
+    rng = np.random.default_rng(2)
+    first, second = (kind(40, 10).sample_rows([40, 30] * 20, rng) for _ in range(2))
+    assert (first != second).any(axis=1).mean() > 0.9
+    assert len(np.unique(first[::2], axis=0)) > 5
+
+
+@pytest.mark.parametrize("schedule", [s for s in RESIZABLE if s.length == 7], ids=repr)
+def test_rows_of_a_batch_follow_the_law_of_their_length(schedule):
+    """Chi-square tests over the compositions of each length; false alarm with 1e-6 each."""
+    lengths = np.resize([7, 3, 0, 5, 2, 6, 1, 4], 16_000)
+    sizes = schedule.sample_rows(lengths, np.random.default_rng(3))
+    for length in range(1, 8):
+        law = schedule.resized(length).law()
+        number = {row: i for i, row in enumerate(law)}
+        drawn = sizes[lengths == length, : min(3, length)].tolist()
+        counts = np.bincount([number[tuple(row)] for row in drawn], minlength=len(law))
+        assert p_value(counts, np.array(list(law.values()))) > 1e-6
+
+
+@pytest.mark.parametrize("schedule", RESIZABLE, ids=repr)
+def test_a_row_of_a_batch_does_not_depend_on_the_others(schedule):
+    rng = np.random.default_rng(4)
+    first, second = rng.integers(0, schedule.length + 1, (2, 60))
+    second[::3] = first[::3]
+    a, b = (schedule.sample_rows(x, np.random.default_rng(9)) for x in (first, second))
+    assert (a[first == second] == b[first == second]).all()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "rng", "error", "message"),
+    [
+        ([5, 8], np.random.default_rng(0), ValueError, r"lie in \[0, 7\], got 8 in row 1"),
+        ([-1, 5], np.random.default_rng(0), ValueError, r"lie in \[0, 7\], got -1 in row 0"),
+        ([1.0], np.random.default_rng(0), TypeError, "lengths must be a vector of integers"),
+        ([[1]], np.random.default_rng(0), TypeError, "lengths must be a vector of integers"),
+        (5, np.random.default_rng(0), TypeError, "lengths must be a vector of integers"),
+        ([5], 0, TypeError, r"rng must be a numpy\.random\.Generator"),
+    ],
+)
+@pytest.mark.parametrize("schedule", [TCAdaptive(7, 3), Equal(7, 3)], ids=repr)
+def test_bad_rows_of_a_batch_are_named(schedule, lengths, rng, error, message):
+    with pytest.raises(error, match=message):
+        schedule.sample_rows(lengths, rng)

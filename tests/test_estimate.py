@@ -1,0 +1,176 @@
+"""Estimates with standard errors, and profiles estimated from a mask predictor."""
+
+import numpy as np
+import pytest
+import torch
+
+from dlm_core.estimate import Estimate
+from dlm_core.learning import estimate_profile
+from dlm_core.profile import EstimatedProfile
+from dlm_core.targets import MarkovChain, Product
+
+torch.set_num_threads(1)
+
+COIN = [[0.9, 0.1], [0.35, 0.65]]
+STATIONARY = np.array([7, 2]) / 9
+CHAIN = MarkovChain(6, COIN)
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_mean_and_standard_error_of_draws():
+    found = Estimate.from_draws([1, 2, 3, 6])
+    assert found == Estimate(3.0, np.sqrt(14 / 3 / 4), 4)
+    assert Estimate.from_draws(torch.tensor([1.0, 2.0, 3.0, 6.0])) == found
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-9, 1e9])
+def test_deviation_counts_standard_errors(scale):
+    found = Estimate(3.0 * scale, 0.5 * scale, 10)
+    assert found.deviation(2.0 * scale) == pytest.approx(2.0)
+    assert found.deviation(4.0 * scale) == pytest.approx(-2.0)
+    assert found.deviation(3.0 * scale) == 0.0
+
+
+def test_deviation_is_zero_where_only_rounding_differs():
+    tight = Estimate(0.1 + 0.2, 1e-18, 10)
+    assert tight.deviation(0.3) == 0.0
+    assert Estimate(0.0, 0.0, 10).deviation(0.0) == 0.0
+    assert Estimate.from_draws([0.1] * 10).deviation(0.1) == 0.0
+
+
+def test_deviation_is_infinite_where_an_error_of_zero_is_wrong():
+    sure = Estimate(1.0, 0.0, 10)
+    assert sure.deviation(0.9) == np.inf
+    assert sure.deviation(1.1) == -np.inf
+    assert sure.deviation(1.0 + 1e-14) == 0.0
+
+
+def test_estimates_print_their_error_and_size():
+    assert str(Estimate(0.1234567, 0.00123, 12_000)) == "0.123457 ± 0.0012 (n = 12,000)"
+
+
+def test_estimates_are_immutable():
+    with pytest.raises(AttributeError):
+        Estimate(1.0, 0.1, 2).value = 2.0
+
+
+@pytest.mark.parametrize(
+    ("draws", "error", "message"),
+    [
+        ([1.0], ValueError, "draws must hold at least 2 numbers, got 1"),
+        ([], ValueError, "draws must hold at least 2 numbers, got 0"),
+        ([[1.0, 2.0]], ValueError, "draws must have 1 axis"),
+        ([1.0, np.inf], ValueError, r"draws must be finite, got inf at index \(1,\)"),
+        ("ab", TypeError, "draws must be an array of real numbers"),
+    ],
+)
+def test_bad_draws_are_named(draws, error, message):
+    with pytest.raises(error, match=message):
+        Estimate.from_draws(draws)
+
+
+@pytest.mark.parametrize("perfect", [False, True])
+def test_a_profile_from_a_perfect_predictor_is_the_exact_one(perfect):
+    """Each point, TC and DTC within 5 standard errors; false alarm with probability 1e-5."""
+    exact = CHAIN.profile()
+    found = estimate_profile(CHAIN, CHAIN.sample(400, seeded(1)), seeded(2), perfect=perfect)
+    assert isinstance(found, EstimatedProfile)
+    assert found.n == 400
+    error = np.abs(found.estimates - exact.conditional_entropy)
+    assert (error <= 5 * found.standard_error + 1e-12).all()
+    assert abs(found.total_correlation_estimate.deviation(exact.total_correlation)) < 5
+    assert abs(found.dual_total_correlation_estimate.deviation(exact.dual_total_correlation)) < 5
+
+
+def test_entropies_vary_less_than_surprises():
+    tokens = CHAIN.sample(200, seeded(1))
+    surprises, entropies = (
+        estimate_profile(CHAIN, tokens, seeded(2), perfect=perfect) for perfect in (False, True)
+    )
+    assert (entropies.standard_error < surprises.standard_error).all()
+    assert entropies.standard_error[0] < 1e-15
+
+
+def test_a_wrong_predictor_gives_its_cross_entropies():
+    """Each point within 5 standard errors; false alarm with probability 4e-6."""
+    guess = np.array([0.6, 0.4])
+    cross_entropy = -STATIONARY @ np.log(guess)
+    assert (cross_entropy > CHAIN.profile().conditional_entropy).all()
+    found = estimate_profile(Product([guess] * 6), CHAIN.sample(400, seeded(3)), seeded(4))
+    assert (np.abs(found.estimates - cross_entropy) <= 5 * found.standard_error).all()
+
+
+def test_marginals_bound_the_curve_from_above_and_hide_all_correlation():
+    found = estimate_profile(Product([STATIONARY] * 6), CHAIN.sample(400, seeded(3)), seeded(4))
+    entropy = -STATIONARY @ np.log(STATIONARY)
+    assert (np.abs(found.estimates - entropy) <= 5 * found.standard_error).all()
+    assert (found.estimates > CHAIN.profile().conditional_entropy - 5 * found.standard_error).all()
+    assert abs(found.total_correlation_estimate.deviation(0.0)) < 5
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_profiles_of_very_short_sequences(length):
+    chain = MarkovChain(length, COIN)
+    found = estimate_profile(chain, chain.sample(300, seeded(0)), seeded(1))
+    error = np.abs(found.estimates - chain.profile().conditional_entropy)
+    assert (error <= 5 * found.standard_error).all()
+
+
+def test_the_same_seed_gives_the_same_profile_whatever_the_chunk(monkeypatch):
+    tokens = CHAIN.sample(20, seeded(1))
+    first = estimate_profile(CHAIN, tokens, seeded(2))
+    before = torch.get_rng_state()
+    monkeypatch.setattr("dlm_core.learning._CHUNK", 20)
+    again = estimate_profile(CHAIN, tokens, seeded(2))
+    np.testing.assert_allclose(again.estimates, first.estimates, rtol=1e-14)
+    assert torch.get_rng_state().equal(before)
+
+
+def test_the_predictor_is_asked_for_every_number_of_known_tokens():
+    asked = []
+
+    class Watched:
+        mask_id, alphabet_size = 2, 2
+
+        def __call__(self, tokens, reveal):
+            assert ((tokens == 2) == reveal).all()
+            asked.extend(reveal.sum(1).tolist())
+            return CHAIN(tokens, reveal)
+
+    estimate_profile(Watched(), CHAIN.sample(2, seeded(1)), seeded(2))
+    asked_for_the_alphabet, *asked = asked
+    assert asked_for_the_alphabet == 1
+    assert asked == 2 * [6, 5, 4, 3, 2, 1, 1, 1, 1, 1, 1]
+
+
+def test_a_predictor_with_parameters_is_not_trained():
+    class Learned(torch.nn.Module):
+        mask_id = 2
+
+        def __init__(self):
+            super().__init__()
+            self.scores = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
+
+        def forward(self, tokens, reveal):
+            return self.scores.log_softmax(0).expand(int(reveal.sum()), -1)
+
+    found = estimate_profile(Learned(), CHAIN.sample(3, seeded(1)), seeded(2))
+    np.testing.assert_allclose(found.estimates, np.log(2))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "generator", "error", "message"),
+    [
+        (torch.zeros(1, 6).long(), seeded(0), ValueError, "rows of tokens must be .* >= 2, got 1"),
+        (torch.zeros(6).long(), seeded(0), TypeError, r"tokens must be .*shape \(n, L\), got"),
+        (torch.zeros(2, 6), seeded(0), TypeError, r"tokens must be .*torch\.int64"),
+        ([[0, 1]], seeded(0), TypeError, "tokens must be of type Tensor, got list"),
+        (torch.zeros(2, 6).long(), None, TypeError, "generator must be of type Generator"),
+    ],
+)
+def test_bad_data_are_named(tokens, generator, error, message):
+    with pytest.raises(error, match=message):
+        estimate_profile(CHAIN, tokens, generator)
