@@ -534,7 +534,8 @@ def _provenance(experiment, options, parameters):
     if options.scheduler:
         workers, device_in_words = _remote_workers(options.scheduler, device)
     else:
-        workers = options.workers or (os.cpu_count() if device == "cpu" else 1)
+        workers = options.workers or parameters.get("workers")
+        workers = workers or (os.cpu_count() if device == "cpu" else 1)
         device_in_words = _device_in_words(device)
     return {
         "experiment": options.name,
@@ -647,7 +648,8 @@ def _parser():
         "--workers",
         type=int,
         metavar="N",
-        help="local worker processes; default: as many as CPUs, or 1 when `device` is not cpu",
+        help="local worker processes; default: the notebook's parameter `workers` if it has one, "
+        "else as many as CPUs, or 1 when `device` is not cpu",
     )
     where.add_argument(
         "--scheduler", metavar="ADDRESS", help="a running Dask scheduler to use instead"

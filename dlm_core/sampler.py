@@ -332,8 +332,8 @@ def predict(predictor, tokens, reveal):
     Returns
     -------
     Tensor of float64, shape (reveal.sum(), V)
-        Logarithms of weights, zero for the mask if it is one of the symbols: normalised only if
-        it is not.
+        The logarithms, minus infinity for the mask if that is one of the symbols: rows are then
+        no longer normalised.
 
     Raises
     ------

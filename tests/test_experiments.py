@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -82,6 +83,20 @@ rows = sweep(invert, [{"k": k} for k in range(4)], seed=seed)
 """
 
 
+UFUNC = """
+from scipy.special import expit
+
+from dlm_core.experiments import sweep
+
+
+def draw(k, seed):
+    return {"value": float(expit(k))}
+
+
+rows = sweep(draw, [{"k": 0}], seed=seed)
+"""
+
+
 def write_notebook(path, parameters, *sources, title="A toy"):
     cells = [new_code_cell(source, id=f"cell-{i}") for i, source in enumerate(sources)]
     head = [
@@ -112,6 +127,7 @@ def checkout(tmp_path_factory):
     folder = root / "book/experiments"
     write_notebook(folder / "toy.ipynb", TOY_PARAMETERS, TOY)
     write_notebook(folder / "failing.ipynb", "root = 1\nseed = 0", FAILING)
+    write_notebook(folder / "ufunc.ipynb", "seed = 0", UFUNC)
     (folder / "profiles.yml").write_text("toy:\n  paper: {n: 5}\n")
     return root
 
@@ -272,6 +288,9 @@ def test_list_names_experiments_profiles_and_results(toy, result, capsys):
         "         not recorded\n"
         "  paper  n=5\n"
         f"         recorded {facts['date']} on {facts['device']}\n"
+        "ufunc: A toy\n"
+        "  quick  the parameters of the notebook\n"
+        "         not recorded\n"
     )
 
 
@@ -391,6 +410,20 @@ def test_a_gpu_is_described_with_its_driver(tmp_path, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda device: f"A GPU at {device}")
     assert experiments._device_in_words("cuda:1") == "A GPU at cuda:1, driver 580.1"
+
+
+@pytest.mark.parametrize(
+    ("given", "parameters", "workers"),
+    [
+        (3, {"workers": 2}, 3),
+        (None, {"workers": 2}, 2),
+        (None, {}, os.cpu_count()),
+    ],
+)
+def test_the_number_of_workers(given, parameters, workers):
+    options = SimpleNamespace(scheduler=None, workers=given, name="toy", profile="quick")
+    experiment = SimpleNamespace(source="")
+    assert experiments._provenance(experiment, options, parameters)["workers"] == workers
 
 
 # --- a sweep by hand ---
@@ -529,6 +562,13 @@ def test_a_failing_point_is_named_and_the_others_are_kept(checkout, tmp_path):
     assert result.provenance["resumed"] == 0
     assert result.provenance["parameters"]["root"] == 9
     assert [row["value"] for row in result.sweeps["invert"]] == [-1, -1, -1, -1]
+
+
+def test_ufuncs_of_the_notebook_reach_the_workers(checkout, tmp_path):
+    # pickled as Dask does it, a ufunc is a name in the notebook's __main__, and the sweep hangs
+    status, output = run(checkout, "run", "ufunc", "--workers", "1", "--results", tmp_path)
+    assert status == 0, output
+    assert recorded(tmp_path / "ufunc.quick.json").columns("draw")["value"] == [0.5]
 
 
 @pytest.fixture

@@ -169,6 +169,10 @@ class Schedule(ABC):
     def sample_rows(self, lengths, rng):
         """Draw one schedule for each row of a batch whose rows differ in length.
 
+        For a batch with masks ``mask_index`` the table ``sample_rows(mask_index.sum(1), rng)`` says
+        how many tokens each row reveals in each iteration: what samplers in wide use call the
+        number of tokens to transfer.
+
         What row ``i`` gets depends on ``i``, on ``lengths[i]`` and on ``len(lengths)``, but not on
         the other lengths. Every distinct length is drawn by its own ``resized`` schedule.
 
