@@ -4,11 +4,15 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python
 BIN := .venv/bin
 STAMP := .venv/installed
 CHAPTERS ?= $(wildcard book/*.ipynb)
+PROFILE ?= paper
+# The other experiments draw nothing that a GPU would speed up.
+EXPERIMENTS ?= $(if $(filter gpu,$(PROFILE)),linear_codes structured_targets throughput,\
+  $(basename $(notdir $(wildcard book/experiments/*.ipynb))))
 # Two workers share the machine: each computes with one thread.
 WORKERS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test test-slow bench notebooks clean
+.PHONY: help env book test test-slow bench compare record notebooks clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +46,19 @@ test-slow: env ## run the slow tests
 
 bench: env ## time the schedules
 	$(BIN)/python benchmarks/schedules.py
+
+compare: _build/bench/installed ## record the information calculators beside dit and hoi, in their own environment
+	PYTHONPATH=. _build/bench/bin/python benchmarks/information.py --record
+
+_build/bench/installed: requirements-bench.txt
+	"$(PYTHON)" -m venv _build/bench
+	_build/bench/bin/python -m pip install --quiet --requirement requirements-bench.txt
+	@touch $@
+
+record: env ## run all experiments and record their results (PROFILE=paper or gpu)
+	for name in $(EXPERIMENTS); do \
+	  $(BIN)/python -m dlm_core.experiments run $$name --profile $(PROFILE) || exit 1; \
+	done
 
 notebooks: env ## re-execute the chapters in place (CHAPTERS="book/04_tc_adaptive.ipynb" for some)
 	$(BIN)/python book/refresh.py $(CHAPTERS)

@@ -2,7 +2,8 @@
 
 ``python benchmarks/information.py`` prints the table; with ``--record`` it also writes it to
 ``book/results/calculators.json``. Competitors that are not installed are left out and named:
-``requirements-bench.txt`` says how to have them all in one environment.
+``make compare`` has them all in one environment. How far the stated errors of the estimates can be
+trusted is measured by the book's experiment ``coverage``.
 
 Fair play. Every calculator gets its input in its own form, built outside the timed region: dit a
 distribution made by ``Distribution.from_array``, hoi the binned samples and one call before, which
@@ -19,7 +20,6 @@ import platform
 import subprocess
 import sys
 import tracemalloc
-import warnings
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -34,7 +34,7 @@ from scipy.stats import norm
 
 from dlm_core import InformationProfile
 from dlm_core.estimate import Estimate
-from dlm_core.examples import alternating, random_joint
+from dlm_core.examples import random_joint
 from dlm_core.information import (
     dual_total_correlation,
     estimate_dual_total_correlation,
@@ -265,86 +265,6 @@ def binned_gaussians():
     return rows
 
 
-def coverage_targets():
-    """Joint tables whose total correlations are known, from independence to strong dependence."""
-    chain = np.full(3, 1 / 3)
-    step = 0.55 * np.eye(3) + 0.15
-    for _ in range(3):
-        chain = chain[..., np.newaxis] * step
-    rng = np.random.default_rng(1)
-    return {
-        "independent bits, L = 2": np.full((2,) * 2, 2.0**-2),
-        "independent bits, L = 6": np.full((2,) * 6, 2.0**-6),
-        "alternating word, L = 4": alternating(4, noise=0.0),
-        "alternating, L = 4, noisy": alternating(4, noise=0.1),
-        "alternating, L = 8, noisy": alternating(8, noise=0.1),
-        "Markov chain, q = 3, L = 4": chain,
-        "random table, 3 x 3 x 3": random_joint(rng, (3, 3, 3)),
-        "random table, 2^6": random_joint(rng, (2,) * 6),
-    }
-
-
-def coverage(p, n, repetitions, rng):
-    """How the stated intervals of both correlations fare over repeated samples of size n.
-
-    Returns
-    -------
-    dict
-        By quantity: the share of intervals (value within 1.96 standard errors) that hold the
-        truth, where an estimate was given; the ratio of mean stated to actual standard deviation;
-        the shares of samples that were refused and that brought a warning.
-    """
-    outcomes = {}
-    for quantity, estimator, exact in [
-        ("TC", estimate_total_correlation, total_correlation),
-        ("DTC", estimate_dual_total_correlation, dual_total_correlation),
-    ]:
-        truth, given, warned = exact(p), [], 0
-        for _ in range(repetitions):
-            cells = rng.choice(p.size, size=n, p=p.ravel())
-            samples = np.stack(np.unravel_index(cells, p.shape), axis=1)
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                try:
-                    estimate = estimator(samples)
-                except ValueError:
-                    continue
-            given.append((estimate.value - truth, estimate.standard_error))
-            warned += bool(caught)
-        outcome = {"refused": 1 - len(given) / repetitions, "warned": warned / repetitions}
-        if outcome["refused"] <= 0.5:
-            errors, stated = np.array(given).T
-            outcome["covered"] = float((np.abs(errors) <= 1.96 * stated).mean())
-            outcome["stated over actual"] = float(stated.mean() / errors.std())
-        outcomes[quantity] = outcome
-    return outcomes
-
-
-def coverage_table(repetitions=400, sizes=(50, 200, 1000, 5000)):
-    """Rows of `coverage` for every target and size, and the limit on the worst of them."""
-    rng = np.random.default_rng(2)
-    rows = []
-    print(
-        f"\nCoverage of value ± 1.96 standard errors over {repetitions} samples\n"
-        f"{'target':26} {'size':>9}      covered  stated/actual error  refused  warned"
-    )
-    for name, p in coverage_targets().items():
-        for n in sizes:
-            for quantity, outcome in coverage(p, n, repetitions, rng).items():
-                rows.append({"target": name, "n": n, "quantity": quantity, **outcome})
-                shown = f"{'-':>7}  {'-':>19}"
-                if "covered" in outcome:
-                    shown = f"{outcome['covered']:7.1%}  {outcome['stated over actual']:19.2f}"
-                print(
-                    f"{name:26} n = {n:5,} {quantity:4} {shown}  {outcome['refused']:7.1%} "
-                    f"{outcome['warned']:7.1%}",
-                    flush=True,
-                )
-    sound = [row for row in rows if row["n"] >= 200 and row["refused"] + row["warned"] <= 0.5]
-    misses = max(1 - row["covered"] for row in sound)
-    return rows, [Limit("misses of the interval, worst case with few warnings", misses, 0.1)]
-
-
 def provenance():
     def installed(package):
         return version(package) if package in sys.modules else None
@@ -395,8 +315,6 @@ def main():
         rows += found
         limits += stated
     print("Left out: dit on two points of 28 symbols (141 s and 4.7 GB where it was measured).")
-    shares, stated = coverage_table()
-    limits += stated
     print("\nLimits")
     for limit in limits:
         print(limit)
@@ -406,7 +324,6 @@ def main():
             {
                 "provenance": provenance(),
                 "rows": [asdict(row) for row in rows],
-                "coverage": shares,
                 "limits": [asdict(limit) | {"holds": limit.holds} for limit in limits],
             },
         )

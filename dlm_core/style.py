@@ -17,6 +17,7 @@ _NAMES = {
     "Cosine": "cosine",
     "Geometric": "geometric",
     "BestDeterministic": "best deterministic",
+    "OptimalForProfile": "optimal for the profile",
 }
 # Mostly Okabe and Ito's colours, which colour-blind readers can tell apart.
 _LOOKS = {
@@ -26,6 +27,7 @@ _LOOKS = {
     "cosine": ("#CC79A7", "v", "-"),
     "geometric": ("#B8860B", "P", "-"),
     "best deterministic": ("#000000", "X", "--"),
+    "optimal for the profile": ("#333333", "*", ":"),
     "minimax TC": ("#009E73", "D", "-"),
     "minimax DTC": ("#56B4E9", "d", "-"),
     "minimax both": ("#6A3D9A", "p", "-"),
