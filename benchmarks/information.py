@@ -275,14 +275,15 @@ def provenance():
         cpu = next((li.split(":")[1].strip() for li in lines if li.startswith("model name")), cpu)
     git = ["git", "-C", str(RECORD.parents[2])]
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
-    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True)
+    sources = ["--", ".", ":(exclude)book/results"]  # one recording does not mark the next
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", *sources], check=False)
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{cpu}, {os.cpu_count()} cores",
         "python": platform.python_version(),
         "versions": {name: installed(name) for name in ("numpy", "scipy", "dit", "hoi", "jax")},
         "commit": commit.stdout.strip() or None,
-        "uncommitted changes": bool(changed.stdout.strip()),
+        "uncommitted changes": changed.returncode != 0,
         "memory": "peak of tracemalloc, megabytes",
     }
 

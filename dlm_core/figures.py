@@ -169,20 +169,22 @@ def mean_sizes(schedule, draws, sigmas=3):
     return _closed(figure)
 
 
-def measured(panels, *, xlabel, ylabel, xscale="log", yscale="log", sigmas=2):
+def measured(panels, *, xlabel, ylabel, xscale="log", yscale="log", sigmas=2, lowest=0.0):
     """Measured values with error bars on top of exact lines, one panel for each experiment.
 
     Parameters
     ----------
     panels : dict
         From a title to ``{name of a look: (x, exact, value, standard_error)}``, four arrays of one
-        length. On a logarithmic axis a value of zero is a hollow marker at the lower edge.
+        length.
     xlabel, ylabel : str
         Labels of the axes.
     xscale, yscale : {"log", "linear"}
         Scales of the axes.
     sigmas : float
         Half-length of the error bars, in standard errors.
+    lowest : float
+        On a logarithmic axis values up to this are hollow markers at the lower edge.
 
     Returns
     -------
@@ -196,26 +198,30 @@ def measured(panels, *, xlabel, ylabel, xscale="log", yscale="log", sigmas=2):
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
     for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
-        for place, (name, (x, exact, value, error)) in enumerate(lines.items()):
+        zeros = 0
+        for name, (x, exact, value, error) in lines.items():
             x, exact, value, error = map(np.asarray, (x, exact, value, error))
             style = look(name)
             label, color = style["label"], style["color"]
             line = (exact > 0) if yscale == "log" else np.full(exact.shape, True)
             axis.plot(x[line], exact[line], color=color, linewidth=1.1, alpha=0.6)
-            shown = (value > 0) if yscale == "log" else np.full(value.shape, True)
+            shown = (value > lowest) if yscale == "log" else np.full(value.shape, True)
             dots = {"color": color, "marker": style["marker"], "linestyle": "none"}
             # a bar that reaches zero would leave a logarithmic axis
             low = np.minimum(sigmas * error, 0.9 * value) if yscale == "log" else sigmas * error
             bars = np.stack([low, sigmas * error])[:, shown]
             axis.errorbar(x[shown], value[shown], yerr=bars, label=label, capsize=2, **dots)
             if not shown.all():
-                height = np.full((~shown).sum(), 0.03 + 0.045 * place)
+                height = np.full((~shown).sum(), 0.03 + 0.045 * zeros)
+                zeros += 1
                 edge = axis.get_xaxis_transform()
                 axis.plot(x[~shown], height, transform=edge, fillstyle="none", **dots)
         axis.set(title=title, xscale=xscale, yscale=yscale)
         ticks = sorted({value for x, *_ in lines.values() for value in x})
         axis.set_xticks(ticks, [f"{value:,}" for value in ticks])
         axis.set_xticks([], minor=True)
+    if lowest > 0:  # when all panels, which share the axis, have their lines
+        axes[0, 0].set_ylim(bottom=lowest)
     for axis in axes[-1]:
         axis.set_xlabel(xlabel)
     for axis in axes[:, 0]:

@@ -1,0 +1,73 @@
+"""The experiments of the book: what is recorded belongs to them, and they run."""
+
+import json
+
+import pytest
+from contents import ROOT
+
+from dlm_core import experiments
+
+RECORDED = sorted(
+    tuple(path.stem.rsplit(".", 1))
+    for path in (ROOT / "book/results").glob("*.json")
+    if "sweeps" in json.loads(path.read_text(encoding="utf-8"))
+)
+# Small enough for every run of the tests; the quick profile itself is among the slow ones.
+SMALL = {
+    "coverage": ["sizes=[50]", "repetitions=4"],
+    "linear_codes": [
+        "length=60",
+        "field_bits=6",
+        "steps=[10, 30]",
+        "steps_of_sweep=30",
+        "codimensions=[1, 20]",
+        "sequences=40",
+    ],
+    "mixture_gap": ["length=4"],
+    "structured_targets": [
+        "levels=3",
+        "levels_of_profile=[2, 3]",
+        "steps=[2, 4]",
+        "sequences=20",
+        "profile_draws=4",
+    ],
+    "throughput": [
+        "length=16",
+        "steps=4",
+        "width=16",
+        "layers=1",
+        "vocabulary=32",
+        "oracle_batches=[4]",
+        "oracle_length=40",
+        "oracle_steps=8",
+    ],
+}
+
+
+def test_every_experiment_is_run_small():
+    assert {path.stem for path in (ROOT / "book/experiments").glob("*.ipynb")} == set(SMALL)
+
+
+@pytest.mark.parametrize(("name", "profile"), RECORDED)
+def test_what_is_recorded_belongs_to_the_experiment(name, profile):
+    recorded = experiments.load(name, profile)
+    assert recorded.is_current
+    assert not recorded.provenance["commit"].endswith("-dirty")
+    assert (ROOT / f"book/results/{name}.{profile}.ipynb").exists()
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", SMALL)
+def test_runs_small(name, tmp_path):
+    changes = [option for change in SMALL[name] for option in ("-p", change)]
+    command = ["run", name, "--results", str(tmp_path), "--workers", "1", *changes]
+    assert experiments.main(command) == 0
+    result = json.loads((tmp_path / f"{name}.quick.json").read_text(encoding="utf-8"))
+    assert result["provenance"]["points"] == sum(map(len, result["sweeps"].values()))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", SMALL)
+def test_runs_with_the_quick_profile(name, tmp_path):
+    assert experiments.main(["run", name, "--results", str(tmp_path)]) == 0
