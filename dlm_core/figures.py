@@ -102,13 +102,7 @@ def information_areas(profiles):
     -------
     matplotlib.figure.Figure
     """
-    columns = min(3, len(profiles))
-    rows = -(-len(profiles) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(WIDTH, 0.55 + 2.1 * rows), squeeze=False, sharey=False
-    )
-    for axis in axes.flat[len(profiles) :]:
-        axis.set_visible(False)
+    figure, axes = _grid(len(profiles), 3, 2.1)
     for axis, (title, profile) in zip(axes.flat, profiles.items(), strict=False):
         h = profile.conditional_entropy
         edges = np.arange(h.size + 1)
@@ -190,13 +184,7 @@ def measured(panels, *, xlabel, ylabel, xscale="log", yscale="log", sigmas=2, lo
     -------
     matplotlib.figure.Figure
     """
-    columns = min(2, len(panels))
-    rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(WIDTH, 0.5 + 2.9 * rows), squeeze=False, sharey=len(panels) > 1
-    )
-    for axis in axes.flat[len(panels) :]:
-        axis.set_visible(False)
+    figure, axes = _grid(len(panels), 2, 2.9, sharey=len(panels) > 1)
     for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
         zeros = 0
         for name, (x, exact, value, error) in lines.items():
@@ -245,13 +233,7 @@ def needed(panels, *, ylabel):
     -------
     matplotlib.figure.Figure
     """
-    columns = min(2, len(panels))
-    rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(WIDTH, 0.5 + 2.4 * rows), squeeze=False, sharex=True, sharey=True
-    )
-    for axis in axes.flat[len(panels) :]:
-        axis.set_visible(False)
+    figure, axes = _grid(len(panels), 2, 2.4, sharex=True, sharey=True)
     for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
         longest = max((lengths for lengths, _ in lines.values()), key=len)
         axis.plot(longest, longest, linestyle=":", label="one token at a time", **BOUND)
@@ -397,13 +379,7 @@ def gaps(panels):
     -------
     matplotlib.figure.Figure
     """
-    columns = min(3, len(panels))
-    rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(WIDTH, 0.55 + 2.2 * rows), squeeze=False, sharex=True
-    )
-    for axis in axes.flat[len(panels) :]:
-        axis.set_visible(False)
+    figure, axes = _grid(len(panels), 3, 2.2, sharex=True)
     for axis, (title, (steps, expected, mixture)) in zip(axes.flat, panels.items(), strict=False):
         axis.fill_between(steps, mixture, expected, color=_TC_COLOR, alpha=0.2, linewidth=0)
         axis.plot(steps, expected, "o-", color=_TC_COLOR, label="expected KL")
@@ -592,18 +568,7 @@ def coverage(rows, repetitions, *, nominal=0.95):
     matplotlib.figure.Figure
     """
     targets = list(dict.fromkeys(row["target"] for row in rows))
-    columns = min(4, len(targets))
-    lines = -(-len(targets) // columns)
-    figure, axes = plt.subplots(
-        lines,
-        columns,
-        figsize=(WIDTH, 0.7 + 1.75 * lines),
-        squeeze=False,
-        sharex=True,
-        sharey=True,
-    )
-    for axis in axes.flat[len(targets) :]:
-        axis.set_visible(False)
+    figure, axes = _grid(len(targets), 4, 1.8, sharex=True, sharey=True)
     for axis, target in zip(axes.flat, targets, strict=False):
         axis.axhline(nominal, color=INK, linewidth=0.9, linestyle="--")
         for quantity, color, marker in [("TC", _TC_COLOR, "o"), ("DTC", _DTC_COLOR, "s")]:
@@ -795,6 +760,17 @@ def families(paths, points, fans, *, ratio, threshold):
     fan.set(xlabel=r"$2 \lambda^2$", ylabel=r"$I(\mathrm{root};\, \mathrm{leaves})$ in nats")
     fan.legend()
     return _closed(figure)
+
+
+def _grid(count, columns, height, **share):
+    """Panels of one height in up to ``columns`` columns, below room for a legend."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    size = (WIDTH, 0.5 + height * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, **share)
+    for axis in axes.flat[count:]:
+        axis.set_visible(False)
+    return figure, axes
 
 
 def _closed(figure):

@@ -8,7 +8,7 @@ from dlm_core._validation import NORMALISATION_TOLERANCE, integer, real_array
 from dlm_core.learning import estimate_profile
 from dlm_core.profile import InformationProfile
 
-__all__ = ["Target"]
+__all__ = ["EstimatedTarget", "Target"]
 
 # Dense tables beyond this many words are refused: 8 MiB of float64.
 _MOST_WORDS = 2**20
@@ -154,16 +154,6 @@ class Target(torch.nn.Module, ABC):
         shape = (self.alphabet_size,) * self.length
         return self.log_prob(words).exp().reshape(shape).cpu().numpy()
 
-    def _sampled_profile(self, draws, generator):
-        """The profile: exact from the joint table of a small case, else by Monte Carlo."""
-        draws = integer("draws", draws, 2)
-        if (self.alphabet_size + 1) ** self.length <= _MOST_WORDS:
-            return InformationProfile.from_joint(self.joint())
-        if generator is None:
-            generator = torch.Generator(self.device).manual_seed(0)
-        tokens = self.sample(draws, generator)
-        return estimate_profile(self, tokens, generator, perfect=True)
-
     def _checked(self, tokens, highest):
         """Return ``tokens`` if they are (n, L) int64 symbols from 0 to ``highest``."""
         if not isinstance(tokens, torch.Tensor) or tokens.dtype != torch.int64:
@@ -195,6 +185,35 @@ class Target(torch.nn.Module, ABC):
             raise ValueError(f"generator must be on {self.device}, got {generator.device}")
         shape = (n, self.length if columns is None else columns)
         return torch.rand(shape, generator=generator, dtype=torch.float64, device=self.device)
+
+
+class EstimatedTarget(Target):
+    """A target whose profile has no closed form."""
+
+    def profile(self, draws=32, generator=None):
+        """The information profile: exact for a small case, else by ``estimate_profile``.
+
+        Small is a case with ``(alphabet_size + 1)**length <= 2**20``.
+
+        Parameters
+        ----------
+        draws : int
+            How many sequences, at least 2.
+        generator : torch.Generator, optional
+            On the target's device; by default one with seed 0.
+
+        Returns
+        -------
+        InformationProfile
+            An ``EstimatedProfile`` where it is estimated.
+        """
+        draws = integer("draws", draws, 2)
+        if (self.alphabet_size + 1) ** self.length <= _MOST_WORDS:
+            return InformationProfile.from_joint(self.joint())
+        if generator is None:
+            generator = torch.Generator(self.device).manual_seed(0)
+        tokens = self.sample(draws, generator)
+        return estimate_profile(self, tokens, generator, perfect=True)
 
 
 def stochastic(name, value, columns=None):

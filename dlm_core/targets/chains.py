@@ -6,7 +6,7 @@ import torch
 from dlm_core._draw import pick
 from dlm_core._validation import probabilities as checked_probabilities
 from dlm_core.profile import InformationProfile
-from dlm_core.targets.base import Target, stochastic
+from dlm_core.targets.base import EstimatedTarget, Target, stochastic
 
 __all__ = ["HiddenMarkov", "MarkovChain"]
 
@@ -143,7 +143,7 @@ def _running_product(start, ratios, upto):
     return np.cumprod(factors[:, :upto], axis=1)
 
 
-class HiddenMarkov(Target):
+class HiddenMarkov(EstimatedTarget):
     r"""A hidden Markov model: a Markov chain of states, each seen through its emission law.
 
     The predictor runs the forward and the backward recursion, a masked token carrying no
@@ -219,25 +219,6 @@ class HiddenMarkov(Target):
         tokens = self._checked(tokens, highest=self.alphabet_size - 1)
         _, chance = self._forward(self._evidence(tokens))
         return chance.log().sum(0)
-
-    def profile(self, draws=32, generator=None):
-        """The information profile: exact for a small case, else by ``estimate_profile``.
-
-        Small is a case with ``(alphabet_size + 1)**length <= 2**20``.
-
-        Parameters
-        ----------
-        draws : int
-            How many sequences, at least 2.
-        generator : torch.Generator, optional
-            On the target's device; by default one with seed 0.
-
-        Returns
-        -------
-        InformationProfile
-            An ``EstimatedProfile`` where it is estimated.
-        """
-        return self._sampled_profile(draws, generator)
 
 
 def _normalised(weights):

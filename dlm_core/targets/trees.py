@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from dlm_core._validation import integer, real_array
-from dlm_core.targets.base import Target
+from dlm_core.targets.base import EstimatedTarget
 
 __all__ = ["TreePotts"]
 
 
-class TreePotts(Target):
+class TreePotts(EstimatedTarget):
     r"""The Potts model on a tree; the Ising model for ``alphabet_size=2``.
 
     :math:`p(x) \propto \exp\bigl(\sum_{i} \beta\, 1[x_i = x_{\mathrm{parent}(i)}]\bigr)`. Every
@@ -126,22 +126,3 @@ class TreePotts(Target):
         equal = (tokens[:, 1:] == tokens[:, self.parents[1:]]).sum(1).double()
         edges = self.length - 1
         return equal * log(repeat) + (edges - equal) * log(other) - log(self.alphabet_size)
-
-    def profile(self, draws=32, generator=None):
-        """The information profile: exact for a small case, else by ``estimate_profile``.
-
-        Small is a case with ``(alphabet_size + 1)**length <= 2**20``.
-
-        Parameters
-        ----------
-        draws : int
-            How many sequences, at least 2.
-        generator : torch.Generator, optional
-            On the target's device; by default one with seed 0.
-
-        Returns
-        -------
-        InformationProfile
-            An ``EstimatedProfile`` where it is estimated.
-        """
-        return self._sampled_profile(draws, generator)
