@@ -169,14 +169,9 @@ def monte_carlo_kl(target, schedule, n, generator, *, progress=False):
 
     from dlm_core.sampler import log_likelihood
 
-    instance("schedule", schedule, Schedule)
+    _check_pair(target, schedule)
     instance("generator", generator, torch.Generator)
     n = integer("n", n, 2)
-    if schedule.length != target.length:
-        raise ValueError(
-            f"schedule and target must have the same length, got {schedule.length} "
-            f"and {target.length}"
-        )
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     rows = int(_MOST_ENTRIES / (schedule.mean_sizes.max() * target.alphabet_size))
     rows = min(max(rows, 1), 1024)
@@ -216,12 +211,8 @@ def mixture_kl(target, schedule):
     TypeError, ValueError
         If an argument is of another type, the lengths differ, or the case is not small.
     """
-    instance("schedule", schedule, Schedule)
+    _check_pair(target, schedule)
     length, size = target.length, target.alphabet_size
-    if schedule.length != length:
-        raise ValueError(
-            f"schedule and target must have the same length, got {schedule.length} and {length}"
-        )
     if (3 * size) ** length > _MOST_TERMS:
         raise ValueError(
             f"target must have (3 alphabet_size)^length <= {_MOST_TERMS}, "
@@ -254,6 +245,20 @@ def mixture_kl(target, schedule):
         orders = factorial(length) // prod(map(factorial, sizes))
         mixture += chance * reached[frozenset(range(length))] / orders
     return max(float(p[possible] @ np.log(p[possible] / mixture)), 0.0)
+
+
+def _check_pair(target, schedule):
+    instance("schedule", schedule, Schedule)
+    if not hasattr(target, "log_prob"):
+        raise TypeError(
+            "target must be a distribution such as those of dlm_core.targets, "
+            f"got {type(target).__name__}"
+        )
+    if schedule.length != target.length:
+        raise ValueError(
+            f"schedule and target must have the same length, got {schedule.length} "
+            f"and {target.length}"
+        )
 
 
 def _subsets(positions):

@@ -682,7 +682,7 @@ def gallery(members, *, steps, floor=1e-3):
         Patch(color=_TC_COLOR, alpha=0.35, label="total correlation"),
         Patch(color=_DTC_COLOR, alpha=0.35, label="dual total correlation"),
         *(Line2D([], [], **{**look(name), "linestyle": "none"}) for name in names),
-        Line2D([], [], color=INK, linewidth=1.2, label="best sizes for it"),
+        Line2D([], [], color=INK, linewidth=1.2, label="optimal for the profile"),
         Line2D([], [], marker="|", markersize=8, label="up to the promise", **BOUND),
     ]
     figure.legend(

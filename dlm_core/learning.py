@@ -4,7 +4,7 @@ import torch
 
 from dlm_core._validation import instance, integer
 from dlm_core.profile import EstimatedProfile
-from dlm_core.sampler import predict
+from dlm_core.sampler import check_rows, predict
 
 __all__ = ["estimate_profile"]
 
@@ -51,13 +51,8 @@ def estimate_profile(predictor, tokens, generator, *, perfect=False):
     TypeError, ValueError
         If an argument is of another type, or there are fewer than 2 sequences.
     """
-    instance("tokens", tokens, torch.Tensor)
+    check_rows(tokens)
     instance("generator", generator, torch.Generator)
-    if tokens.dtype != torch.int64 or tokens.ndim != 2:
-        raise TypeError(
-            f"tokens must be a tensor of torch.int64 with shape (n, L), got {tokens.dtype} "
-            f"and shape {tuple(tokens.shape)}"
-        )
     n, length = tokens.shape
     integer("the number of rows of tokens", n, 2)
     draws = torch.empty(n, length, dtype=torch.float64, device=tokens.device)

@@ -283,15 +283,20 @@ def _start(predictor, schedule, n, tokens, device):
         shape = integer("n", n, 0), schedule.length
         where = _device(predictor) if device is None else device
         return torch.full(shape, mask_id, dtype=torch.int64, device=where)
+    check_rows(tokens)
+    if tokens.numel() and tokens.min() < 0:
+        raise ValueError(f"tokens must be nonnegative, got {int(tokens.min())}")
+    return tokens.to(tokens.device if device is None else device, copy=True)
+
+
+def check_rows(tokens):
+    """Raise ``TypeError`` unless ``tokens`` is a tensor of int64 with two axes."""
     instance("tokens", tokens, torch.Tensor)
     if tokens.dtype != torch.int64 or tokens.ndim != 2:
         raise TypeError(
             f"tokens must be a tensor of torch.int64 with shape (n, L), got {tokens.dtype} "
             f"and shape {tuple(tokens.shape)}"
         )
-    if tokens.numel() and tokens.min() < 0:
-        raise ValueError(f"tokens must be nonnegative, got {int(tokens.min())}")
-    return tokens.to(tokens.device if device is None else device, copy=True)
 
 
 def _mask_id(predictor):

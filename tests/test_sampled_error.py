@@ -177,3 +177,5 @@ def test_mixtures_too_large_or_not_fitting_are_refused():
         mixture_kl(TARGETS["Tabular"], Equal(5, 2))
     with pytest.raises(TypeError, match="schedule must be of type Schedule, got tuple"):
         mixture_kl(TARGETS["Tabular"], (2, 2))
+    with pytest.raises(TypeError, match="target must be a distribution"):
+        mixture_kl(np.full((2, 2), 0.25), Equal(2, 1))

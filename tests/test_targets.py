@@ -466,10 +466,13 @@ def test_the_strongest_couplings_stay_finite():
 
 LAW = np.full((2, 2), 0.5)
 MAKERS = {
-    "support must hold integers, got float64": (TypeError, lambda: Tabular([[0.0, 1.0]])),
-    r"support must have shape \(N, L\), got \(2,\)": (ValueError, lambda: Tabular([0, 1])),
-    "support must be nonnegative, got -1": (ValueError, lambda: Tabular([[0, -1]])),
-    "support must have distinct rows, row 2 is there twice": (
+    "support must hold integers, got the dtype float64": (TypeError, lambda: Tabular([[0.0, 1.0]])),
+    r"support must have shape \(N, L\), N >= 1 and L >= 1, got \(2,\)": (
+        ValueError,
+        lambda: Tabular([0, 1]),
+    ),
+    r"support must hold symbols from 0 to .*, got -1": (ValueError, lambda: Tabular([[0, -1]])),
+    "support must not repeat a row, rows 0 and 2 are equal": (
         ValueError,
         lambda: Tabular([[0, 1], [1, 1], [0, 1]]),
     ),
@@ -477,7 +480,7 @@ MAKERS = {
         ValueError,
         lambda: Tabular([[0, 1]], alphabet_size=1),
     ),
-    "probabilities must be 2 positive numbers": (
+    "probabilities must be positive, got 0 in row 1": (
         ValueError,
         lambda: Tabular([[0, 1], [1, 1]], [1.0, 0.0]),
     ),

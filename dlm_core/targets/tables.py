@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from dlm_core._draw import pick
-from dlm_core._validation import integer
+from dlm_core._validation import integer, sparse_law
 from dlm_core._validation import probabilities as checked_probabilities
 from dlm_core.profile import InformationProfile
 from dlm_core.targets.base import Target, stochastic
@@ -38,30 +38,14 @@ class Tabular(Target):
     """
 
     def __init__(self, support, probabilities=None, alphabet_size=None):
-        support = np.asarray(support)
-        if support.dtype.kind not in "iu":
-            raise TypeError(f"support must hold integers, got {support.dtype}")
-        if support.ndim != 2 or support.size == 0:
-            raise ValueError(f"support must have shape (N, L), got {support.shape}")
-        if support.min() < 0:
-            raise ValueError(f"support must be nonnegative, got {support.min()}")
-        words, first = np.unique(support, axis=0, return_index=True)
-        if len(words) < len(support):
-            again = np.setdiff1d(np.arange(len(support)), first)[0]
-            raise ValueError(f"support must have distinct rows, row {again} is there twice")
-        largest = int(support.max())
+        rows, masses = sparse_law(support, probabilities)
+        if masses.min() == 0:
+            raise ValueError(f"probabilities must be positive, got 0 in row {masses.argmin()}")
+        largest = int(rows.max())
         size = largest + 1 if alphabet_size is None else alphabet_size
-        super().__init__(support.shape[1], integer("alphabet_size", size, largest + 1))
-        if probabilities is None:
-            probabilities = np.full(len(support), 1 / len(support))
-        probabilities = checked_probabilities("probabilities", probabilities, ndim=1)
-        if probabilities.shape != (len(support),) or probabilities.min() == 0:
-            raise ValueError(
-                f"probabilities must be {len(support)} positive numbers, one for each row of "
-                f"support, got shape {probabilities.shape} and minimum {probabilities.min()}"
-            )
-        self.register_buffer("support", torch.from_numpy(support.astype(np.int64)))
-        self.register_buffer("probabilities", torch.from_numpy(probabilities))
+        super().__init__(rows.shape[1], integer("alphabet_size", size, largest + 1))
+        self.register_buffer("support", torch.from_numpy(rows))
+        self.register_buffer("probabilities", torch.from_numpy(masses))
 
     @classmethod
     def from_joint(cls, p):
