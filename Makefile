@@ -19,14 +19,14 @@ help: ## list the targets
 
 env: $(STAMP) ## create .venv and install the pinned requirements
 
-$(STAMP): requirements.txt pyproject.toml
+$(STAMP): requirements.txt pyproject.toml book/pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	  || { echo "Python 3.11 or newer is needed: install it, or run make PYTHON=/path/to/python"; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip' 2>/dev/null \
 	  || { echo "Python's venv module is incomplete: on Debian, apt-get install python3-venv"; exit 1; }
 	"$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --no-deps --editable . --editable book
 	$(BIN)/python -m pip check
 	@touch $@
 
@@ -57,11 +57,11 @@ _build/bench/installed: requirements-bench.txt
 
 record: env ## run all experiments and record their results (PROFILE=paper or gpu)
 	for name in $(EXPERIMENTS); do \
-	  $(BIN)/python -m dlm_core.experiments run $$name --profile $(PROFILE) || exit 1; \
+	  $(BIN)/python -m bookkit run $$name --profile $(PROFILE) || exit 1; \
 	done
 
 notebooks: env ## re-execute the chapters in place (CHAPTERS="book/04_tc_adaptive.ipynb" for some)
-	$(BIN)/python book/refresh.py $(CHAPTERS)
+	$(BIN)/python -m bookkit.notebooks $(CHAPTERS)
 
 clean: ## remove everything that the other targets made
 	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis dlm_core.egg-info

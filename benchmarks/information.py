@@ -29,13 +29,13 @@ from math import log
 from pathlib import Path
 
 import numpy as np
+from bookkit.examples import random_joint
 from schedules import seconds
 from scipy.stats import norm
 
 from dlm_core import InformationProfile
-from dlm_core.estimate import Estimate
-from dlm_core.examples import random_joint
 from dlm_core.information import (
+    Estimate,
     dual_total_correlation,
     estimate_dual_total_correlation,
     estimate_total_correlation,

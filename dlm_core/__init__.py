@@ -2,9 +2,86 @@
 
 A schedule is a law on compositions of ``L`` into ``K`` parts; a distribution is a nonincreasing
 entropy curve; the error of one on the other is an inner product.
+
+Every public name can be imported from here; its module is loaded when it is first asked for, so
+that schedules do not wait for torch.
 """
 
-from dlm_core.profile import InformationProfile
+from importlib import import_module
 
-__all__ = ["InformationProfile"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+
+_MODULES = {
+    "error": [
+        "Bound",
+        "Certificate",
+        "both_upper_bound",
+        "certificate",
+        "dtc_lower_bound",
+        "dtc_upper_bound",
+        "expected_kl",
+        "expected_kl_by_enumeration",
+        "mixture_kl",
+        "monte_carlo_kl",
+        "steps_for",
+        "tc_lower_bound",
+        "tc_upper_bound",
+    ],
+    "information": [
+        "Estimate",
+        "EstimatedProfile",
+        "InformationProfile",
+        "dual_total_correlation",
+        "entropy",
+        "estimate_dual_total_correlation",
+        "estimate_total_correlation",
+        "total_correlation",
+    ],
+    "predictor": ["estimate_profile"],
+    "sampler": ["Generation", "generate", "log_likelihood"],
+    "schedules": [
+        "BestDeterministic",
+        "Cosine",
+        "DTCAdaptive",
+        "Equal",
+        "FixedSizes",
+        "Geometric",
+        "Minimax",
+        "OptimalForProfile",
+        "Schedule",
+        "Systematic",
+        "TCAdaptive",
+        "measure_weights",
+        "residuals",
+        "to_systematic",
+    ],
+    "targets": [
+        "EstimatedTarget",
+        "HiddenMarkov",
+        "MarkovChain",
+        "Product",
+        "ReedSolomon",
+        "Repetition",
+        "Tabular",
+        "Target",
+        "TreePotts",
+    ],
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name):
+    if name in _HOME:
+        value = getattr(import_module(f"dlm_core.{_HOME[name]}"), name)
+    elif name in _MODULES or name == "exact":
+        value = import_module(f"dlm_core.{name}")
+    else:
+        raise AttributeError(f"module 'dlm_core' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_HOME, *_MODULES, "exact"})

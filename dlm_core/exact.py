@@ -11,7 +11,7 @@ from functools import cache
 from itertools import combinations, pairwise
 from math import prod
 
-from dlm_core._validation import integer
+from dlm_core._check import integer
 
 __all__ = [
     "dtc_coefficient",

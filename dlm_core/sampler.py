@@ -6,17 +6,15 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dlm_core._draw import pick
-from dlm_core._validation import instance, integer, real_array
+from dlm_core._check import instance, integer, real_array
+from dlm_core.predictor import _device, _mask_id, _of, _parts, check_rows, pick, predict
 from dlm_core.schedules.base import Schedule
 
-__all__ = ["Generation", "generate", "log_likelihood", "predict"]
+__all__ = ["Generation", "generate", "log_likelihood"]
 
 # Rows are planned in blocks of this many, each from a seed of its own. Whatever batch a row is in,
 # its numbers come from the same place of the same block.
 _BLOCK = 256
-# Entries of a temporary table of weights: on a CPU, what stays in its cache.
-_CHUNK = {"cpu": 2**18}
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,30 +287,6 @@ def _start(predictor, schedule, n, tokens, device):
     return tokens.to(tokens.device if device is None else device, copy=True)
 
 
-def check_rows(tokens):
-    """Raise ``TypeError`` unless ``tokens`` is a tensor of int64 with two axes."""
-    instance("tokens", tokens, torch.Tensor)
-    if tokens.dtype != torch.int64 or tokens.ndim != 2:
-        raise TypeError(
-            f"tokens must be a tensor of torch.int64 with shape (n, L), got {tokens.dtype} "
-            f"and shape {tuple(tokens.shape)}"
-        )
-
-
-def _mask_id(predictor):
-    if not callable(predictor) or not hasattr(predictor, "mask_id"):
-        raise TypeError(
-            f"predictor must be callable and have a mask_id, got {type(predictor).__name__}"
-        )
-    return integer("predictor.mask_id", predictor.mask_id, 0)
-
-
-def _device(predictor):
-    if isinstance(predictor, torch.nn.Module) and not hasattr(predictor, "device"):
-        return next(predictor.parameters(), torch.empty(0)).device
-    return getattr(predictor, "device", "cpu")
-
-
 def _ranks(order, shape):
     """Return the place of each position in the given orders."""
     try:
@@ -322,54 +296,6 @@ def _ranks(order, shape):
     if order.shape != shape or not (np.sort(order, axis=1) == np.arange(shape[1])).all():
         raise ValueError(f"order must be permutations of shape {shape}, got shape {order.shape}")
     return np.argsort(order, axis=1)
-
-
-def predict(predictor, tokens, reveal):
-    """Call a mask predictor on the rows that need it, and check what it returns.
-
-    Parameters
-    ----------
-    predictor : callable
-        A mask predictor.
-    tokens, reveal : Tensor, shape (B, L)
-        As its signature says.
-
-    Returns
-    -------
-    Tensor of float64, shape (reveal.sum(), V)
-        The logarithms, minus infinity for the mask if that is one of the symbols: rows are then
-        no longer normalised.
-
-    Raises
-    ------
-    ValueError
-        If the predictor returns something else than rows of log-probabilities.
-    """
-    active = reveal.any(1)
-    with torch.no_grad():
-        if active.all():
-            logs = predictor(tokens, reveal)
-        else:
-            logs = predictor(tokens[active], reveal[active])
-    expected = int(reveal.sum())
-    fits = isinstance(logs, torch.Tensor) and logs.ndim == 2 and len(logs) == expected
-    if not fits or logs.shape[1] == 0:
-        raise ValueError(
-            f"predictor must return log-probabilities of shape ({expected}, V), "
-            f"got {tuple(getattr(logs, 'shape', ())) or type(logs).__name__}"
-        )
-    logs = logs.double()
-    if predictor.mask_id < logs.shape[1]:
-        logs = logs.index_fill(1, torch.tensor(predictor.mask_id, device=logs.device), -torch.inf)
-    for (part,) in _parts(logs):
-        largest = part.amax(1)
-        # false for NaN, too
-        if not ((largest > -torch.inf) & (largest < torch.inf)).all():
-            raise ValueError(
-                "predictor must return log-probabilities below infinity, some finite in each row, "
-                "got NaN, infinity or a row without a possible symbol"
-            )
-    return logs
 
 
 def _draw(logs, uniforms, temperature):
@@ -382,22 +308,3 @@ def _draw(logs, uniforms, temperature):
         symbols.append(drawn)
         chances.append((_of(weights, drawn) / weights.sum(1)).log_())
     return torch.cat(symbols), torch.cat(chances)
-
-
-def _parts(logs, *columns):
-    """Cut rows, and columns that go with them, into parts of a handy size.
-
-    Rows that are all one row in memory, as ``expand`` makes them, come as that one row: it is what
-    a predictor returns at low cost where the positions do not differ.
-    """
-    if len(logs) > 1 and logs.stride(0) == 0:
-        return [(logs[:1], *columns)]
-    rows = max(1, _CHUNK.get(logs.device.type, 2**26) // logs.shape[1])
-    return zip(*(column.split(rows) for column in (logs, *columns)), strict=True)
-
-
-def _of(rows, symbols):
-    """Pick the entry of one symbol from each row, or from the single row."""
-    if len(rows) == 1:
-        return rows[0, symbols]
-    return rows.gather(1, symbols[:, None]).squeeze(1)

@@ -107,8 +107,9 @@ def mixture_law(p, law):
 
 def small_targets():
     """One small instance of every class of targets, by name."""
+    from bookkit.examples import alternating
+
     from dlm_core import targets
-    from dlm_core.examples import alternating
 
     coin = [[0.9, 0.1], [0.35, 0.65]]
     return {

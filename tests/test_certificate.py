@@ -35,10 +35,10 @@ def test_bounds_hold_and_say_what_they_rest_on():
         ]:
             made = certificate(schedule, profile=profile)
             assert made.exact == made.value == expected_kl(schedule, profile)
-            assert [bound.target for bound in made.bounds] == list(values)
+            assert [bound.measure for bound in made.bounds] == list(values)
             for bound in made.bounds:
-                assert bound.constant == schedule.coefficient(bound.target)
-                assert bound.value == pytest.approx(bound.constant * values[bound.target])
+                assert bound.constant == schedule.coefficient(bound.measure)
+                assert bound.value == pytest.approx(bound.constant * values[bound.measure])
                 assert made.exact <= bound.value * (1 + 1e-12)
 
 
@@ -87,13 +87,13 @@ def test_least_steps_of_all(target_error):
             assert steps_for(target_error, 30, kind, **known) == expected
             assert steps_for(target_error, 30, kind.__name__, **known) == expected
     for kind in (Minimax, BestDeterministic):
-        for known, target in (
+        for known, measure in (
             ({"profile": PROFILE}, "dtc"),
             ({"total_correlation": tc}, "tc"),
             ({"total_correlation": tc, "dual_total_correlation": dtc}, "dtc"),
         ):
             expected = least_steps(
-                target_error, lambda k, kind=kind, target=target: kind(30, k, target), **known
+                target_error, lambda k, kind=kind, measure=measure: kind(30, k, measure), **known
             )
             assert steps_for(target_error, 30, kind, **known) == expected
     expected = least_steps(target_error, lambda k: OptimalForProfile(PROFILE, k), profile=PROFILE)
@@ -158,6 +158,6 @@ def test_steps_for_refuses_what_does_not_fit():
         steps_for(0.001, 10, "OptimalForProfile", profile=profile)
     with pytest.raises(ValueError, match="schedule must make 1 steps of length 30"):
         steps_for(0.1, 30, lambda length, steps: Equal(length + 1, steps), profile=profile)
-    for name in ("residuals", "target_weights", "Schedule", "Linear"):
+    for name in ("residuals", "measure_weights", "Schedule", "Linear"):
         with pytest.raises(ValueError, match="schedule must be a schedule class, its name"):
             steps_for(0.1, 30, name, profile=profile)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from bookkit.examples import alternating, random_joint
 from oracles import compositions, reed_solomon_table
 
 from dlm_core import InformationProfile, exact
 from dlm_core.error import expected_kl, expected_kl_by_enumeration
-from dlm_core.examples import alternating, random_joint
 from dlm_core.information import total_correlation
 from dlm_core.schedules import DTCAdaptive, Equal, FixedSizes, TCAdaptive
 

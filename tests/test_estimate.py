@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dlm_core.estimate import Estimate
-from dlm_core.learning import estimate_profile
-from dlm_core.profile import EstimatedProfile
+from dlm_core.information import Estimate, EstimatedProfile
+from dlm_core.predictor import estimate_profile
 from dlm_core.targets import MarkovChain, Product
 
 torch.set_num_threads(1)
@@ -123,7 +122,7 @@ def test_the_same_seed_gives_the_same_profile_whatever_the_chunk(monkeypatch):
     tokens = CHAIN.sample(20, seeded(1))
     first = estimate_profile(CHAIN, tokens, seeded(2))
     before = torch.get_rng_state()
-    monkeypatch.setattr("dlm_core.learning._CHUNK", 20)
+    monkeypatch.setattr("dlm_core.predictor._AT_ONCE", 20)
     again = estimate_profile(CHAIN, tokens, seeded(2))
     np.testing.assert_allclose(again.estimates, first.estimates, rtol=1e-14)
     assert torch.get_rng_state().equal(before)

@@ -12,7 +12,14 @@ from scipy.optimize import linprog
 from scipy.stats import chi2
 
 from dlm_core import InformationProfile, exact
-from dlm_core.error import expected_kl
+from dlm_core.error import (
+    both_upper_bound,
+    dtc_lower_bound,
+    dtc_upper_bound,
+    expected_kl,
+    tc_lower_bound,
+    tc_upper_bound,
+)
 from dlm_core.schedules import (
     DTCAdaptive,
     Equal,
@@ -22,21 +29,14 @@ from dlm_core.schedules import (
     Schedule,
     Systematic,
     TCAdaptive,
+    measure_weights,
     residuals,
-    target_weights,
     to_systematic,
 )
-from dlm_core.schedules.bounds import (
-    both_upper_bound,
-    dtc_lower_bound,
-    dtc_upper_bound,
-    tc_lower_bound,
-    tc_upper_bound,
-)
 
-TARGETS = ["tc", "dtc", "min", "product"]
+MEASURES = ["tc", "dtc", "min", "product"]
 
-# Constants for the four targets, from an independent 400-bit computation.
+# Constants for the four measures, from an independent 400-bit computation.
 REFERENCE = {
     (2, 6): "0.562043795620437956204 0.818181818181818181818 "
     "0.927710843373493975904 1.34928229665071770335",
@@ -280,7 +280,7 @@ def test_other_arguments_are_checked():
         to_systematic([1, 2])
     with pytest.raises(ValueError, match="steps"):
         Minimax(5, 6, "tc")
-    with pytest.raises(ValueError, match="target"):
+    with pytest.raises(ValueError, match="measure"):
         Minimax(5, 2, "both")
     with pytest.raises(ValueError, match="positive"):
         Minimax(4, 2, [1.0, 0.0, 1.0])
@@ -319,20 +319,20 @@ def test_dictionaries_and_repeated_draws(schedule):
 @pytest.mark.parametrize("shape", REFERENCE)
 def test_constants_agree_with_the_reference(shape):
     steps, length = shape
-    for target, expected in zip(TARGETS, map(float, REFERENCE[shape].split()), strict=True):
-        schedule = Minimax(length, steps, target)
+    for measure, expected in zip(MEASURES, map(float, REFERENCE[shape].split()), strict=True):
+        schedule = Minimax(length, steps, measure)
         assert schedule.constant == pytest.approx(expected, rel=1e-12, abs=0)
-        assert schedule.coefficient(target) == pytest.approx(expected, rel=1e-12, abs=0)
+        assert schedule.coefficient(measure) == pytest.approx(expected, rel=1e-12, abs=0)
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_tables_agree_with_the_reference(target):
-    starts = [float(Fraction(x)) for x in STARTS_3_10[target].split()]
-    np.testing.assert_allclose(Minimax(10, 3, target).start_probabilities, starts, atol=1e-14)
-    at = Minimax(2000, 500, target).residual[1994]
-    assert at == pytest.approx(RESIDUAL_500_2000[target], rel=1e-12)
-    sizes = Minimax(2000, 1000, target).mean_sizes[[0, 99, 599]]
-    np.testing.assert_allclose(sizes, MEAN_SIZES_1000_2000[target], rtol=1e-12)
+@pytest.mark.parametrize("measure", MEASURES)
+def test_tables_agree_with_the_reference(measure):
+    starts = [float(Fraction(x)) for x in STARTS_3_10[measure].split()]
+    np.testing.assert_allclose(Minimax(10, 3, measure).start_probabilities, starts, atol=1e-14)
+    at = Minimax(2000, 500, measure).residual[1994]
+    assert at == pytest.approx(RESIDUAL_500_2000[measure], rel=1e-12)
+    sizes = Minimax(2000, 1000, measure).mean_sizes[[0, 99, 599]]
+    np.testing.assert_allclose(sizes, MEAN_SIZES_1000_2000[measure], rtol=1e-12)
 
 
 def optimum_of_the_linear_program(length, steps, weights):
@@ -365,8 +365,8 @@ def equalised(weights, table):
     """The nearest weights with ``weights @ table`` constant and the same sum."""
     deviation = table - table.mean(axis=1, keepdims=True)
     system = np.column_stack([deviation, np.ones(len(weights))])
-    target = np.append(np.zeros(table.shape[1]), weights.sum())
-    correction = np.linalg.lstsq(system.T, target - weights @ system, rcond=1e-12)[0]
+    measure = np.append(np.zeros(table.shape[1]), weights.sum())
+    correction = np.linalg.lstsq(system.T, measure - weights @ system, rcond=1e-12)[0]
     return weights + correction
 
 
@@ -375,35 +375,35 @@ def test_linear_programs_over_all_compositions(length):
     rng = np.random.default_rng(length)
     extra = [rng.random(length - 1) + 0.01, rng.exponential(size=length - 1) ** 2 + 1e-3]
     for steps in range(1, length):
-        for target in [*TARGETS, *extra]:
-            weights = target_weights(target, length)
-            constant = Minimax(length, steps, target).constant
+        for measure in [*MEASURES, *extra]:
+            weights = measure_weights(measure, length)
+            constant = Minimax(length, steps, measure).constant
             low, high = optimum_of_the_linear_program(length, steps, weights)
             assert low * (1 - 1e-12) <= constant <= high * (1 + 1e-12)
             assert high - low <= 1e-12 * high
-    assert all(Minimax(length, length, target).constant == 0 for target in [*TARGETS, *extra])
+    assert all(Minimax(length, length, measure).constant == 0 for measure in [*MEASURES, *extra])
 
 
 @settings(max_examples=80, deadline=None)
 @given(st.data())
-def test_properties_for_any_target(data):
+def test_properties_for_any_measure(data):
     length = data.draw(st.integers(1, 60))
     steps = data.draw(st.integers(1, length))
     r = st.one_of(st.floats(1e-3, 1e3), st.sampled_from([1e-6, 1.0, 1e6]))
-    target = np.array(data.draw(st.lists(r, min_size=length - 1, max_size=length - 1)))
-    schedule = Minimax(length, steps, target)
+    measure = np.array(data.draw(st.lists(r, min_size=length - 1, max_size=length - 1)))
+    schedule = Minimax(length, steps, measure)
     u = schedule.start_probabilities
     assert u[0] == 1
     assert u.min() >= 0
     assert u.max() <= 1
     assert u.sum() == pytest.approx(steps, rel=1e-12)
     # Where r_j is tiny beside its neighbours, digits of u_j that E W_j needs are below rounding.
-    slack = 1e-15 * (1 + schedule.residual.max(initial=0)) / target.min(initial=1e9)
-    assert schedule.coefficient(target) == pytest.approx(schedule.constant, rel=1e-12, abs=slack)
+    slack = 1e-15 * (1 + schedule.residual.max(initial=0)) / measure.min(initial=1e9)
+    assert schedule.coefficient(measure) == pytest.approx(schedule.constant, rel=1e-12, abs=slack)
     assert_contract(schedule, schedule.sample(20, np.random.default_rng(0)))
     # The residuals in closed form: as much as the constant allows here, or a little later and
     # one more for every position between.
-    allowed = np.append(schedule.constant * target, 0.0) + np.arange(1, length + 1)
+    allowed = np.append(schedule.constant * measure, 0.0) + np.arange(1, length + 1)
     closed = np.minimum.accumulate(allowed[::-1])[::-1][:-1] - np.arange(1, length)
     np.testing.assert_allclose(schedule.residual, closed, rtol=1e-9, atol=1e-12)
 
@@ -420,10 +420,10 @@ def test_properties_for_any_target(data):
     ],
 )
 def test_smallest_cases(length, steps, expected):
-    for target, constant in zip(TARGETS, expected, strict=True):
-        schedule = Minimax(length, steps, target)
+    for measure, constant in zip(MEASURES, expected, strict=True):
+        schedule = Minimax(length, steps, measure)
         assert schedule.constant == pytest.approx(constant, rel=1e-14, abs=0)
-        assert schedule.coefficient(target) == pytest.approx(constant, rel=1e-14, abs=0)
+        assert schedule.coefficient(measure) == pytest.approx(constant, rel=1e-14, abs=0)
         assert schedule.start_probabilities.shape == (length,)
         assert schedule.mean_sizes.sum() == pytest.approx(length)
         assert_contract(schedule, schedule.sample(5, np.random.default_rng(0)))
@@ -441,40 +441,40 @@ def test_codes_of_every_dimension_attain_the_constant(length, steps):
             / (p.total_correlation + p.dual_total_correlation)
         ),
     }
-    for target in TARGETS:
-        schedule = Minimax(length, steps, target)
+    for measure in MEASURES:
+        schedule = Minimax(length, steps, measure)
         codes = [InformationProfile.mds_code(length, d, 64) for d in range(1, length)]
-        ratios = [expected_kl(schedule, code) / aggregates[target](code) for code in codes]
+        ratios = [expected_kl(schedule, code) / aggregates[measure](code) for code in codes]
         assert max(ratios) == pytest.approx(schedule.constant, rel=1e-12)
 
 
 def test_every_residual_falls_with_the_steps():
     length = 40
     for make in [
-        *[lambda k, target=target: Minimax(length, k, target) for target in TARGETS],
+        *[lambda k, measure=measure: Minimax(length, k, measure) for measure in MEASURES],
         lambda k: TCAdaptive(length, k),
         lambda k: DTCAdaptive(length, k),
     ]:
         tables = np.array([make(k).residual for k in range(1, length + 1)])
         assert (np.diff(tables, axis=0) <= 1e-12).all()
-    for target in TARGETS:
-        constants = [Minimax(length, k, target).constant for k in range(1, length + 1)]
+    for measure in MEASURES:
+        constants = [Minimax(length, k, measure).constant for k in range(1, length + 1)]
         assert (np.diff(constants) < 0).all()
 
 
 def test_minimax_is_best_among_all():
     for length, steps in [(30, 2), (30, 11), (300, 40)]:
-        for target in TARGETS:
-            best = Minimax(length, steps, target).constant
+        for measure in MEASURES:
+            best = Minimax(length, steps, measure).constant
             others = [
                 TCAdaptive(length, steps),
                 to_systematic(TCAdaptive(length, steps)),
                 DTCAdaptive(length, steps),
                 Equal(length, steps),
                 FixedSizes([1] * (steps - 1) + [length - steps + 1]),
-                *[Minimax(length, steps, other) for other in TARGETS],
+                *[Minimax(length, steps, other) for other in MEASURES],
             ]
-            assert all(best <= other.coefficient(target) * (1 + 1e-12) for other in others)
+            assert all(best <= other.coefficient(measure) * (1 + 1e-12) for other in others)
 
 
 @pytest.mark.parametrize("steps", [50_000, 99_999])
@@ -490,33 +490,33 @@ def test_a_hundred_thousand_positions(steps):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("steps", [10, 1000, 50_000])
-@pytest.mark.parametrize("target", TARGETS)
-def test_a_hundred_thousand_positions_for_every_target(steps, target):
-    schedule = Minimax(100_000, steps, target)
-    assert schedule.coefficient(target) == pytest.approx(schedule.constant, rel=1e-12, abs=0)
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_hundred_thousand_positions_for_every_measure(steps, measure):
+    schedule = Minimax(100_000, steps, measure)
+    assert schedule.coefficient(measure) == pytest.approx(schedule.constant, rel=1e-12, abs=0)
 
 
 def test_weights_of_any_scale():
     base = Minimax(8, 3, "product").constant
-    weights = target_weights("product", 8)
+    weights = measure_weights("product", 8)
     for scale in (1e-290, 1e-30, 1e30, 1e290):
         assert Minimax(8, 3, weights * scale).constant * scale == pytest.approx(base, rel=1e-12)
     spread = Minimax(8, 3, 10.0 ** np.linspace(-45, 45, 7))
-    assert spread.coefficient(spread.target) == pytest.approx(spread.constant, rel=1e-12)
+    assert spread.coefficient(spread.measure) == pytest.approx(spread.constant, rel=1e-12)
     with pytest.raises(ValueError, match="1e100"):
         Minimax(8, 3, 10.0 ** np.linspace(-60, 60, 7))
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_rounding_does_not_add_up_over_wide_windows(target):
-    schedule = Minimax(20_000, 10, target)
-    assert schedule.coefficient(target) == pytest.approx(schedule.constant, rel=1e-13, abs=0)
+@pytest.mark.parametrize("measure", MEASURES)
+def test_rounding_does_not_add_up_over_wide_windows(measure):
+    schedule = Minimax(20_000, 10, measure)
+    assert schedule.coefficient(measure) == pytest.approx(schedule.constant, rel=1e-13, abs=0)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 10, 30, 100, 400, 2000])
 def test_explicit_bounds(length):
     for steps in sorted({int(k) for k in np.geomspace(1, length, 8)} | {min(2, length)}):
-        constant = {t: Minimax(length, steps, t).constant for t in TARGETS}
+        constant = {t: Minimax(length, steps, t).constant for t in MEASURES}
         slack = 1 + 1e-12
         assert tc_lower_bound(length, steps) <= constant["tc"] * slack + 1e-15
         assert dtc_lower_bound(length, steps) <= constant["dtc"] * slack + 1e-15

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from bookkit.examples import alternating, random_joint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import entropy_curve_by_subsets, reed_solomon_table
@@ -8,9 +9,12 @@ from scipy.stats import chi2, norm
 
 from dlm_core import InformationProfile
 from dlm_core.error import expected_kl
-from dlm_core.examples import alternating, random_joint
-from dlm_core.information import dual_total_correlation, entropy, total_correlation
-from dlm_core.profile import EstimatedProfile
+from dlm_core.information import (
+    EstimatedProfile,
+    dual_total_correlation,
+    entropy,
+    total_correlation,
+)
 from dlm_core.schedules import TCAdaptive
 
 shapes = st.lists(st.integers(1, 4), min_size=1, max_size=5).map(tuple)

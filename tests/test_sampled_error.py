@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from bookkit.examples import alternating
 from oracles import mixture_law, small_targets
 
 from dlm_core import InformationProfile
 from dlm_core.error import expected_kl, mixture_kl, monte_carlo_kl
-from dlm_core.estimate import Estimate
-from dlm_core.examples import alternating
-from dlm_core.information import total_correlation
+from dlm_core.information import Estimate, total_correlation
 from dlm_core.sampler import log_likelihood
 from dlm_core.schedules import DTCAdaptive, Equal, FixedSizes, Minimax, Systematic, TCAdaptive
 from dlm_core.targets import HiddenMarkov, MarkovChain, ReedSolomon, Tabular
@@ -88,7 +87,7 @@ def test_the_same_generator_gives_the_same_estimate():
 def test_small_batches_estimate_the_same(monkeypatch):
     """Within 4.5 standard errors, with batches of 100 rows that cross the sampler's blocks."""
     target, schedule = TARGETS["MarkovChain"], Equal(4, 2)
-    monkeypatch.setattr("dlm_core.error._MOST_ENTRIES", 100 * 2 * 2)
+    monkeypatch.setattr("dlm_core.error.measured._MOST_ENTRIES", 100 * 2 * 2)
     found = monte_carlo_kl(target, schedule, 1010, seeded(4), progress=True)
     assert found.n == 1010
     assert abs(found.deviation(exact_error(target, schedule))) < 4.5
@@ -102,7 +101,7 @@ def test_batches_number_their_rows_on_and_every_call_has_a_seed_of_its_own(monke
         return log_likelihood(*arguments, **named)
 
     monkeypatch.setattr("dlm_core.sampler.log_likelihood", watched)
-    monkeypatch.setattr("dlm_core.error._MOST_ENTRIES", 100 * 2 * 2)
+    monkeypatch.setattr("dlm_core.error.measured._MOST_ENTRIES", 100 * 2 * 2)
     generator = seeded(0)
     for _ in range(2):
         monte_carlo_kl(TARGETS["MarkovChain"], Equal(4, 2), 250, generator)

@@ -6,12 +6,12 @@ from time import perf_counter
 import numpy as np
 import pytest
 import torch
+from bookkit.examples import alternating
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import mixture_law, p_value, sampler_law, small_targets
 
-from dlm_core._draw import pick
-from dlm_core.examples import alternating
+from dlm_core.predictor import pick
 from dlm_core.sampler import Generation, _Plan, generate, log_likelihood
 from dlm_core.schedules import DTCAdaptive, Equal, FixedSizes, Minimax, Systematic, TCAdaptive
 from dlm_core.targets import MarkovChain, Product, ReedSolomon, Tabular
@@ -440,7 +440,7 @@ def test_confidence_order_reveals_the_most_confident():
 def test_parts_of_a_large_vocabulary_are_drawn_alike(monkeypatch):
     target = Product(np.random.default_rng(0).dirichlet(np.ones(40), 6))
     whole = generate(target, TCAdaptive(6, 2), 50)
-    monkeypatch.setattr("dlm_core.sampler._CHUNK", {"cpu": 64})
+    monkeypatch.setattr("dlm_core.predictor._CHUNK", {"cpu": 64})
     assert same(whole, generate(target, TCAdaptive(6, 2), 50), slice(None))
     assert same(whole, generate(target, TCAdaptive(6, 2), 50, progress=True), slice(None))
 

@@ -23,8 +23,8 @@ from dlm_core.schedules import (
     Schedule,
     Systematic,
     TCAdaptive,
+    measure_weights,
     residuals,
-    target_weights,
 )
 
 REFERENCE = json.loads((Path(__file__).parent / "reference.json").read_text())
@@ -75,10 +75,10 @@ def test_immutable(schedule):
 
 
 @pytest.mark.parametrize("schedule", EVERY, ids=repr)
-@pytest.mark.parametrize("target", ["tc", "dtc", "min", "product", np.arange(1.0, 12.0) ** 0.5])
-def test_coefficient_is_the_largest_ratio(schedule, target):
-    ratios = schedule.residual / target_weights(target, 12)
-    assert schedule.coefficient(target) == ratios.max()
+@pytest.mark.parametrize("measure", ["tc", "dtc", "min", "product", np.arange(1.0, 12.0) ** 0.5])
+def test_coefficient_is_the_largest_ratio(schedule, measure):
+    ratios = schedule.residual / measure_weights(measure, 12)
+    assert schedule.coefficient(measure) == ratios.max()
 
 
 @settings(max_examples=60, deadline=None)
@@ -114,16 +114,16 @@ def test_baselines_have_exactly_the_steps_asked_for(data):
     assert sizes.sum() == length
 
 
-TARGETS = ["tc", "dtc", "min", "product"]
+MEASURES = ["tc", "dtc", "min", "product"]
 
 
 @pytest.mark.parametrize("length", range(1, 10))
-@pytest.mark.parametrize("target", [*TARGETS, "random"])
-def test_best_deterministic_beats_every_composition(length, target):
+@pytest.mark.parametrize("measure", [*MEASURES, "random"])
+def test_best_deterministic_beats_every_composition(length, measure):
     rng = np.random.default_rng(length)
     for steps in range(1, length + 1):
-        goal = rng.uniform(0.1, 3, length - 1) if target == "random" else target
-        weights = target_weights(goal, length)
+        goal = rng.uniform(0.1, 3, length - 1) if measure == "random" else measure
+        weights = measure_weights(goal, length)
         best = min(
             (residual_by_definition(sizes) / weights).max(initial=0.0)
             for sizes in compositions(length, steps)
@@ -137,10 +137,10 @@ def test_best_deterministic_beats_every_composition(length, target):
 
 @pytest.mark.parametrize("row", REFERENCE["constants"], ids=lambda r: f"K{r['K']}-L{r['L']}")
 def test_best_deterministic_agrees_with_the_reference_fractions(row):
-    for target, name in (("tc", "det_TC"), ("dtc", "det_DTC")):
+    for measure, name in (("tc", "det_TC"), ("dtc", "det_DTC")):
         numerator, denominator = (int(x) for x in (row[name] + "/1").split("/")[:2])
-        schedule = BestDeterministic(row["L"], row["K"], target)
-        assert schedule.coefficient(target) == numerator / denominator
+        schedule = BestDeterministic(row["L"], row["K"], measure)
+        assert schedule.coefficient(measure) == numerator / denominator
 
 
 @pytest.mark.parametrize(
@@ -160,9 +160,9 @@ def test_best_deterministic_agrees_with_the_reference_fractions(row):
 )
 @pytest.mark.parametrize("kind", [*BY_SHAPE, BestDeterministic])
 def test_bad_shapes_are_refused(kind, length, steps, error):
-    target = ("tc",) if kind is BestDeterministic else ()
+    measure = ("tc",) if kind is BestDeterministic else ()
     with pytest.raises(error, match="must be an integer"):
-        kind(length, steps, *target)
+        kind(length, steps, *measure)
 
 
 def test_numpy_integers_are_integers():
@@ -189,21 +189,21 @@ def test_bad_counts_are_refused(schedule):
 
 
 @pytest.mark.parametrize(
-    ("target", "error", "message"),
+    ("measure", "error", "message"),
     [
-        ("TC", ValueError, "target must be one of"),
-        (np.ones(3), ValueError, r"target must have shape \(11,\), got \(3,\)"),
-        (np.zeros(11), ValueError, "target must be positive, got 0.0 at j=1"),
-        (np.full(11, np.nan), ValueError, "target must be finite"),
-        (["a"] * 11, TypeError, "target must be an array of real numbers"),
-        (None, TypeError, "target must be an array of real numbers"),
+        ("TC", ValueError, "measure must be one of"),
+        (np.ones(3), ValueError, r"measure must have shape \(11,\), got \(3,\)"),
+        (np.zeros(11), ValueError, "measure must be positive, got 0.0 at j=1"),
+        (np.full(11, np.nan), ValueError, "measure must be finite"),
+        (["a"] * 11, TypeError, "measure must be an array of real numbers"),
+        (None, TypeError, "measure must be an array of real numbers"),
     ],
 )
-def test_bad_targets_are_refused(target, error, message):
+def test_bad_targets_are_refused(measure, error, message):
     with pytest.raises(error, match=message):
-        TCAdaptive(12, 5).coefficient(target)
+        TCAdaptive(12, 5).coefficient(measure)
     with pytest.raises(error, match=message):
-        BestDeterministic(12, 5, target)
+        BestDeterministic(12, 5, measure)
 
 
 @pytest.mark.parametrize(
@@ -239,9 +239,9 @@ def test_residuals_of_what_is_no_table_of_sizes_are_refused(sizes):
 
 def test_targets_need_a_length():
     with pytest.raises(TypeError, match="length must be an integer"):
-        target_weights("tc", 2.5)
+        measure_weights("tc", 2.5)
     with pytest.raises(ValueError, match="length must be an integer"):
-        target_weights("tc", 0)
+        measure_weights("tc", 0)
 
 
 def with_all_kinds():
@@ -261,7 +261,7 @@ ALL_KINDS = list(with_all_kinds())
 
 def is_resizable(schedule):
     return {"length", "steps"} <= set(vars(schedule)) and isinstance(
-        getattr(schedule, "target", ""), str
+        getattr(schedule, "measure", ""), str
     )
 
 
@@ -318,7 +318,7 @@ def test_resized_keeps_the_kind_and_its_steps_if_they_fit(schedule):
         other = schedule.resized(length)
         assert type(other) is type(schedule)
         assert (other.length, other.steps) == (length, min(schedule.steps, length))
-        assert getattr(other, "target", None) == getattr(schedule, "target", None)
+        assert getattr(other, "measure", None) == getattr(schedule, "measure", None)
 
 
 @pytest.mark.parametrize("schedule", [s for s in ALL_KINDS if not is_resizable(s)], ids=repr)

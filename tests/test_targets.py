@@ -6,11 +6,11 @@ import galois
 import numpy as np
 import pytest
 import torch
+from bookkit.examples import random_joint
 from oracles import entropy_by_definition, p_value, with_summed_axes
 
 from dlm_core import InformationProfile
-from dlm_core.examples import random_joint
-from dlm_core.profile import EstimatedProfile
+from dlm_core.information import EstimatedProfile
 from dlm_core.targets import (
     HiddenMarkov,
     MarkovChain,

@@ -1,16 +1,11 @@
 """Laws of unmasking sizes: each schedule is a law on compositions of L into K parts."""
 
 from dlm_core.schedules.adaptive import DTCAdaptive, TCAdaptive
-from dlm_core.schedules.base import Schedule, residuals, target_weights
-from dlm_core.schedules.fixed import (
-    BestDeterministic,
-    Cosine,
-    Equal,
-    FixedSizes,
-    Geometric,
-    OptimalForProfile,
-)
-from dlm_core.schedules.minimax import Minimax, Systematic, to_systematic
+from dlm_core.schedules.base import Schedule, measure_weights, residuals
+from dlm_core.schedules.fixed import Cosine, Equal, FixedSizes, Geometric
+from dlm_core.schedules.minimax import Minimax
+from dlm_core.schedules.optimal import BestDeterministic, OptimalForProfile
+from dlm_core.schedules.systematic import Systematic, to_systematic
 
 __all__ = [
     "BestDeterministic",
@@ -24,7 +19,7 @@ __all__ = [
     "Schedule",
     "Systematic",
     "TCAdaptive",
+    "measure_weights",
     "residuals",
-    "target_weights",
     "to_systematic",
 ]

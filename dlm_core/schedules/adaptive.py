@@ -21,7 +21,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from dlm_core._validation import frozen, generator, integer
+from dlm_core._check import frozen, generator, integer
 from dlm_core.schedules.base import Schedule
 
 __all__ = ["DTCAdaptive", "TCAdaptive"]

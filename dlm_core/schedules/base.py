@@ -5,11 +5,11 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from dlm_core._validation import generator, instance, integer, real_array
+from dlm_core._check import generator, instance, integer, real_array
 
-__all__ = ["Schedule", "residuals", "target_weights"]
+__all__ = ["Schedule", "residuals", "measure_weights"]
 
-_TARGETS = {
+_MEASURES = {
     "tc": lambda j, length: length - j,
     "dtc": lambda j, length: j,
     "min": lambda j, length: np.minimum(j, length - j),
@@ -17,12 +17,12 @@ _TARGETS = {
 }
 
 
-def target_weights(target, length):
+def measure_weights(measure, length):
     r"""The weights :math:`r_j` of a guarantee :math:`E\,KL \le c \sum_j r_j \Delta_j`.
 
     Parameters
     ----------
-    target : {"tc", "dtc", "min", "product"} or array_like, shape (length - 1,)
+    measure : {"tc", "dtc", "min", "product"} or array_like, shape (length - 1,)
         Which aggregate of the distribution the guarantee speaks of: total correlation
         (:math:`r_j = L - j`), dual total correlation (:math:`j`), their minimum
         (:math:`\min(j, L-j)`), :math:`TC \cdot DTC / (TC + DTC)` (:math:`j(L-j)/L`), or any
@@ -38,22 +38,22 @@ def target_weights(target, length):
     Raises
     ------
     TypeError, ValueError
-        If the target is unknown, or an array of the wrong shape or with an entry that is not
+        If the measure is unknown, or an array of the wrong shape or with an entry that is not
         positive.
     """
     length = integer("length", length, 1)
-    if isinstance(target, str):
-        if target not in _TARGETS:
+    if isinstance(measure, str):
+        if measure not in _MEASURES:
             raise ValueError(
-                f"target must be one of {sorted(_TARGETS)} or an array, got {target!r}"
+                f"measure must be one of {sorted(_MEASURES)} or an array, got {measure!r}"
             )
-        return np.asarray(_TARGETS[target](np.arange(1, length), length), dtype=np.float64)
-    weights = real_array("target", target, ndim=1)
+        return np.asarray(_MEASURES[measure](np.arange(1, length), length), dtype=np.float64)
+    weights = real_array("measure", measure, ndim=1)
     if weights.shape != (length - 1,):
-        raise ValueError(f"target must have shape ({length - 1},), got {weights.shape}")
+        raise ValueError(f"measure must have shape ({length - 1},), got {weights.shape}")
     if weights.min(initial=1.0) <= 0:
         raise ValueError(
-            f"target must be positive, got {weights.min()} at j={weights.argmin() + 1}"
+            f"measure must be positive, got {weights.min()} at j={weights.argmin() + 1}"
         )
     return weights
 
@@ -154,13 +154,13 @@ class Schedule(ABC):
         ------
         TypeError, ValueError
             If ``length`` is no positive integer, or the kind is not given by its length, its
-            steps and the name of a target.
+            steps and the name of a measure.
         """
         length = integer("length", length, 1)
         if length == self.length:
             return self
         names = {f.name for f in fields(self)}
-        if not {"length", "steps"} <= names or not isinstance(getattr(self, "target", ""), str):
+        if not {"length", "steps"} <= names or not isinstance(getattr(self, "measure", ""), str):
             raise ValueError(
                 f"{type(self).__name__} is for length {self.length} alone, got length {length}"
             )
@@ -246,13 +246,13 @@ class Schedule(ABC):
     def mean_sizes(self):
         """ndarray, shape (steps,): the expected size of each iteration."""
 
-    def coefficient(self, target):
+    def coefficient(self, measure):
         r"""The least ``c`` with :math:`E\,KL \le c \sum_j r_j \Delta_j` for every distribution.
 
         Parameters
         ----------
-        target : {"tc", "dtc", "min", "product"} or array_like, shape (length - 1,)
-            The weights :math:`r_j`; see ``target_weights``.
+        measure : {"tc", "dtc", "min", "product"} or array_like, shape (length - 1,)
+            The weights :math:`r_j`; see ``measure_weights``.
 
         Returns
         -------
@@ -262,9 +262,9 @@ class Schedule(ABC):
         Raises
         ------
         TypeError, ValueError
-            If the target is unknown or of the wrong shape.
+            If the measure is unknown or of the wrong shape.
         """
-        return float((self.residual / target_weights(target, self.length)).max(initial=0.0))
+        return float((self.residual / measure_weights(measure, self.length)).max(initial=0.0))
 
     def to_dict(self):
         """A plain dictionary that ``Schedule.from_dict`` turns back into this schedule."""

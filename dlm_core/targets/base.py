@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 
 import torch
 
-from dlm_core._validation import NORMALISATION_TOLERANCE, integer, real_array
-from dlm_core.learning import estimate_profile
-from dlm_core.profile import InformationProfile
+from dlm_core._check import NORMALISATION_TOLERANCE, integer, real_array
+from dlm_core.information.profile import InformationProfile
+from dlm_core.predictor import estimate_profile
 
 __all__ = ["EstimatedTarget", "Target"]
 

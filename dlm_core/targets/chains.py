@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from dlm_core._draw import pick
-from dlm_core._validation import probabilities as checked_probabilities
-from dlm_core.profile import InformationProfile
+from dlm_core._check import probabilities as checked_probabilities
+from dlm_core.information.profile import InformationProfile
+from dlm_core.predictor import pick
 from dlm_core.targets.base import EstimatedTarget, Target, stochastic
 
 __all__ = ["HiddenMarkov", "MarkovChain"]

@@ -5,8 +5,8 @@ from math import log
 import numpy as np
 import torch
 
-from dlm_core._validation import integer
-from dlm_core.profile import InformationProfile
+from dlm_core._check import integer
+from dlm_core.information.profile import InformationProfile
 from dlm_core.targets.base import Target
 
 __all__ = ["ReedSolomon"]

@@ -5,7 +5,7 @@ from math import exp, log
 import numpy as np
 import torch
 
-from dlm_core._validation import integer, real_array
+from dlm_core._check import integer, real_array
 from dlm_core.targets.base import EstimatedTarget
 
 __all__ = ["TreePotts"]

@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from bookkit import load
+from bookkit.__main__ import main
 from contents import ROOT
-
-from dlm_core import experiments
 
 RECORDED = sorted(
     tuple(path.stem.rsplit(".", 1))
@@ -50,7 +50,7 @@ def test_every_experiment_is_run_small():
 
 @pytest.mark.parametrize(("name", "profile"), RECORDED)
 def test_what_is_recorded_belongs_to_the_experiment(name, profile):
-    recorded = experiments.load(name, profile)
+    recorded = load(name, profile)
     assert recorded.is_current
     assert not recorded.provenance["commit"].endswith("-dirty")
     assert (ROOT / f"book/results/{name}.{profile}.ipynb").exists()
@@ -61,7 +61,7 @@ def test_what_is_recorded_belongs_to_the_experiment(name, profile):
 def test_runs_small(name, tmp_path):
     changes = [option for change in SMALL[name] for option in ("-p", change)]
     command = ["run", name, "--results", str(tmp_path), "--workers", "1", *changes]
-    assert experiments.main(command) == 0
+    assert main(command) == 0
     result = json.loads((tmp_path / f"{name}.quick.json").read_text(encoding="utf-8"))
     assert result["provenance"]["points"] == sum(map(len, result["sweeps"].values()))
 
@@ -70,4 +70,4 @@ def test_runs_small(name, tmp_path):
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("name", SMALL)
 def test_runs_with_the_quick_profile(name, tmp_path):
-    assert experiments.main(["run", name, "--results", str(tmp_path)]) == 0
+    assert main(["run", name, "--results", str(tmp_path)]) == 0

@@ -8,10 +8,9 @@ from pkgutil import resolve_name
 from statistics import median
 
 import pytest
+from bookkit.ledger import load_claims, read_checks
+from bookkit.resultsmap import contradictions
 from contents import CHAPTERS, CLAIMS, NOTEBOOKS, PAGES, ROOT, code_cells, prose, tags
-from resultsmap import contradictions
-
-from dlm_core.ledger import load_claims, read_checks
 
 SHOWN = re.compile(r"text/(plain|html|latex|markdown)$|image/|application/papermill\.record/")
 HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}

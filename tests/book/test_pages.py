@@ -9,11 +9,10 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
+from bookkit.ledger import load_claims
 from bs4 import BeautifulSoup
 from contents import CLAIMS, NOTEBOOKS, PAGES, ROOT
 from playwright.sync_api import sync_playwright
-
-from dlm_core.ledger import load_claims
 
 pytestmark = pytest.mark.pages
 

@@ -9,11 +9,10 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from bookkit.ledger import Check
+from bookkit.resultsmap import contradictions
 from contents import ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from resultsmap import contradictions
-
-from dlm_core.ledger import Check
 
 BIN = Path(sys.executable).parent
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
@@ -49,7 +48,7 @@ def executed(tmp_path):
 
 
 def refresh(path):
-    done = run("python", ROOT / "book/refresh.py", path, cwd=path.parent)
+    done = run("python", "-m", "bookkit.notebooks", path, cwd=path.parent)
     assert done.returncode == 0, done.stderr
 
 
@@ -72,13 +71,21 @@ def build(tmp_path):
     for name in ("_config.yml", "requirements.txt", "book/macros.yml", "book/references.bib"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("dlm_core", "book/_ext", "book/_static"):
+    for name in ("dlm_core", "book/bookkit", "book/_static"):
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/page\n")
     (tmp_path / "book/claims.yml").write_text("claims: []\n")
 
     def build():
-        return run("jupyter-book", "build", ".", "-W", "-n", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+        return run(
+            "jupyter-book",
+            "build",
+            ".",
+            "-W",
+            "-n",
+            cwd=tmp_path,
+            PYTHONPATH=f"{tmp_path}:{tmp_path}/book",
+        )
 
     return build
 

@@ -7,8 +7,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 
-from dlm_core.schedules import DTCAdaptive, TCAdaptive, target_weights
-from dlm_core.style import BOUND, INK, WIDTH, look
+from bookkit.style import BOUND, INK, WIDTH, look
+from dlm_core.schedules import DTCAdaptive, TCAdaptive, measure_weights
 
 __all__ = [
     "calculators",
@@ -318,23 +318,23 @@ def reveal(order, compositions):
 
 
 def starts(schedules):
-    """Start probabilities, and what each schedule pays at every ``j`` for its own target.
+    """Start probabilities, and what each schedule pays at every ``j`` for its own measure.
 
     Parameters
     ----------
     schedules : dict
-        From the name of a look to a ``Schedule`` and its target; all of one length.
+        From the name of a look to a ``Schedule`` and its measure; all of one length.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
-    for name, (schedule, target) in schedules.items():
+    for name, (schedule, measure) in schedules.items():
         style = {**look(name), "marker": None}
         j = np.arange(1, schedule.length)
         axes[0].plot(schedule.start_probabilities, **style)
-        axes[1].plot(j, schedule.residual / target_weights(target, schedule.length), **style)
+        axes[1].plot(j, schedule.residual / measure_weights(measure, schedule.length), **style)
     axes[0].set(title="start probability $u_t$", xlabel="$t$")
     axes[1].set(title=r"$E[W_j]\,/\,r_j$", xlabel="$j$")
     axes[1].set_ylim(bottom=0)

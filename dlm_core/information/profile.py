@@ -3,14 +3,13 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import log, prod
+from math import log
 
 import numpy as np
 from scipy.optimize import isotonic_regression
-from scipy.special import comb
 from scipy.stats import hypergeom
 
-from dlm_core._validation import (
+from dlm_core._check import (
     frozen,
     generator,
     instance,
@@ -20,16 +19,21 @@ from dlm_core._validation import (
     real_array,
     sparse_law,
 )
-from dlm_core.estimate import Estimate
-from dlm_core.information import columns_of, entropy_of, entropy_terms, refine, rest_labels
+from dlm_core.information._entropies import (
+    _curve,
+    _entropies_of_groups,
+    _entropies_of_marginals,
+    columns_of,
+    entropy_of,
+    refine,
+    rest_labels,
+)
+from dlm_core.information.estimate import Estimate
 
 __all__ = ["EstimatedProfile", "InformationProfile"]
 
 # Enumerating the subsets of a support visits 2^L N pairs of subset and row, about 1e8 a second.
 _MOST_SUBSET_ROWS = 2**28
-# As many numbers at once as fit the cache of one core.
-_AT_ONCE = 2**16
-
 # Entropies that come from sums of many terms carry rounding of this relative size; a curve that
 # rises by more is not the entropy curve of any distribution.
 _ROUNDING = 1e-11
@@ -493,85 +497,3 @@ def _checked_covariance(covariance, standard_error):
     if np.abs(covariance.diagonal() - standard_error**2).max() > _ROUNDING * scale:
         raise ValueError("covariance must have standard_error**2 on its diagonal")
     return covariance
-
-
-def _curve(totals):
-    """The curve h from the sums of the entropies of all subsets of each size, shape (L+1,)."""
-    length = totals.size - 1
-    return np.diff(totals / comb(length, np.arange(length + 1)))
-
-
-def _entropies_of_marginals(p):
-    """Sum of the entropies of the marginals of a table, by number of axes, shape (L+1,).
-
-    Axes are settled from the last to the first, and those kept are run together into one: the
-    marginals over the settled axes lie in long contiguous rows.
-    """
-    totals = np.zeros(p.ndim + 1)
-    pending = [(p[..., np.newaxis], 0)]
-    while pending:
-        table, kept = pending.pop()
-        *shape, row = table.shape
-        if len(shape) == 1 or row * prod(q + 1 for q in shape) <= _AT_ONCE:
-            totals[kept : kept + len(shape) + 1] += _entropies_of_extended(table)
-        else:
-            pending.append((table.sum(axis=-2), kept))
-            pending.append((table.reshape(*shape[:-1], -1), kept + 1))
-    return totals
-
-
-def _entropies_of_extended(table):
-    """The same for all axes but the last, which is kept and not counted.
-
-    Each axis is extended by one more symbol, "summed out", so that one array holds every
-    marginal.
-    """
-    *shape, row = table.shape
-    extended = np.empty((*(q + 1 for q in shape), row))
-    extended[tuple(slice(q) for q in shape)] = table
-    kept = np.zeros((), dtype=np.int64)
-    for axis, q in enumerate(shape):
-        before = (slice(None),) * axis
-        after = tuple(slice(later) for later in shape[axis + 1 :])
-        symbols = extended[(*before, slice(q), *after)]
-        np.add.reduce(symbols, axis=axis, out=extended[(*before, q, *after)])
-        kept = np.add.outer(kept, np.arange(q + 1) < q)
-    entropies = entropy_terms(extended).reshape(-1, row).sum(axis=1)
-    return np.bincount(kept.ravel(), weights=entropies, minlength=len(shape) + 1)
-
-
-def _entropies_of_groups(columns, masses):
-    """Sum of the entropies of all subsets of the positions of a support, by size, shape (L+1,)."""
-    length, size = len(columns), masses.size
-    at_once = max(0, min(length, (_AT_ONCE // size).bit_length() - 1))
-    head, tail = columns[: length - at_once], columns[length - at_once :]
-    totals = np.zeros(length + 1)
-    pending = [(np.zeros(size, dtype=np.int64), 0, 0)]
-    while pending:
-        labels, position, kept = pending.pop()
-        left = length - position
-        if labels.max() + 1 == size:
-            totals[kept : kept + left + 1] += comb(left, np.arange(left + 1)) * entropy_of(masses)
-        elif position < len(head):
-            pending.append((labels, position + 1, kept))
-            pending.append((refine(labels, head[position]), position + 1, kept + 1))
-        else:
-            totals[kept : kept + left + 1] += _entropies_within(labels, tail, masses)
-    return totals
-
-
-def _entropies_within(labels, columns, masses):
-    """The same for all subsets of the given positions joined to one whose groups are known.
-
-    One long vector holds the groups of the rows under every subset, so that each step of the
-    enumeration is one pass over it.
-    """
-    kept = np.zeros(1, dtype=np.int64)
-    for column in columns:
-        split = refine(labels, np.tile(column, kept.size))
-        labels = np.concatenate([labels, labels.max() + 1 + split])
-        kept = np.concatenate([kept, kept + 1])
-    groups = np.bincount(labels, weights=np.tile(masses, kept.size))
-    kept_of_group = np.empty(groups.size, dtype=np.int64)
-    kept_of_group[labels] = np.repeat(kept, masses.size)
-    return np.bincount(kept_of_group, weights=entropy_terms(groups), minlength=len(columns) + 1)

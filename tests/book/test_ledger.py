@@ -4,8 +4,7 @@ from fractions import Fraction
 import nbformat
 import numpy as np
 import pytest
-
-from dlm_core.ledger import MIME_TYPE, Check, check, load_claims, read_checks
+from bookkit.ledger import MIME_TYPE, Check, check, load_claims, read_checks
 
 
 def test_a_row_says_claim_values_slack_and_verdict(capsys):

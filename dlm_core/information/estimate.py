@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import sqrt
 
-from dlm_core._validation import real_array
+from dlm_core._check import real_array
 
 __all__ = ["Estimate"]
 

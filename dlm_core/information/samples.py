@@ -1,38 +1,20 @@
-"""Entropy, total correlation and dual total correlation of tables, supports and samples.
-
-A distribution is given in one of two ways, and either way the value is exact:
-
-- a dense table ``p`` with one axis per position, ``p[x_1, ..., x_L]`` the probability of the
-  sequence: the cost is that of the table;
-- ``support``, one sequence a row, and their ``probabilities``: the cost is that of the rows, and
-  the table of all sequences is never made.
-
-From samples alone the two correlations are estimated, with a standard error.
-"""
+"""Total and dual total correlation estimated from samples, each with its standard error."""
 
 import warnings
-from math import log, prod, sqrt
+from math import log, sqrt
 
 import numpy as np
 from scipy.special import digamma
 
-from dlm_core._validation import choice, on_host, sparse_law, symbol_rows
-from dlm_core._validation import probabilities as probability_table
-from dlm_core.estimate import Estimate
+from dlm_core._check import symbol_rows
+from dlm_core.information._entropies import columns_of, joint_labels, rest_labels
+from dlm_core.information.estimate import Estimate
+from dlm_core.information.measures import _nats_per
 
-__all__ = [
-    "dual_total_correlation",
-    "entropy",
-    "estimate_dual_total_correlation",
-    "estimate_total_correlation",
-    "total_correlation",
-]
+__all__ = ["estimate_dual_total_correlation", "estimate_total_correlation"]
 
-_NATS_PER = {"nats": 1.0, "bits": log(2)}
-_SMALLEST = np.finfo(np.float64).tiny
 # Entropies that should cancel leave no more than this, in nats.
 _ROUNDING = 1e-12
-
 # The intervals were measured down to 50 samples; far below, the normal law is no guide.
 _FEWEST_SAMPLES = 20
 # An alphabet is undersampled if this much of its probability was not seen, counted as often as its
@@ -40,110 +22,6 @@ _FEWEST_SAMPLES = 20
 _MOST_UNSEEN = 0.5
 _MOST_UNSEEN_ERRORS = 4
 _UNSEEN_WITHOUT_WARNING = 0.1
-
-
-def entropy(p=None, *, support=None, probabilities=None, unit="nats"):
-    r"""Shannon entropy :math:`H(X) = -\sum_x p(x) \log p(x)`.
-
-    Parameters
-    ----------
-    p : array_like, optional
-        Joint table of any shape: nonnegative, sums to one within 1e-9.
-    support : array_like of int, shape (N, L), optional
-        In place of ``p``: the distinct sequences, one a row, of symbols >= 0.
-    probabilities : array_like, shape (N,), optional
-        Those of the rows of ``support``; uniform if not given.
-    unit : {"nats", "bits"}
-        Unit of the result.
-
-    Returns
-    -------
-    float
-        The entropy.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the distribution is given twice or not at all, or is none.
-
-    Examples
-    --------
-    >>> round(entropy([0.5, 0.5]), 6)
-    0.693147
-    >>> entropy(support=[[0, 0], [0, 1], [1, 0], [1, 1]], unit="bits")
-    2.0
-    """
-    scale = _nats_per(unit)
-    return _distribution(p, support, probabilities).entropy() / scale
-
-
-def total_correlation(p=None, *, support=None, probabilities=None, unit="nats"):
-    r"""Total correlation :math:`TC(X) = \sum_i H(X_i) - H(X)` (Watanabe 1960).
-
-    It is the divergence of ``p`` from the product of its marginals: what is lost when all
-    positions are revealed at once. Cost: two passes over a table; :math:`O(NL)` for a support.
-
-    Parameters
-    ----------
-    p : array_like, optional
-        Joint table with one axis per position.
-    support, probabilities, unit
-        As for `entropy`.
-
-    Returns
-    -------
-    float
-        The total correlation, nonnegative up to rounding.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the distribution is given twice or not at all, or is none.
-
-    Examples
-    --------
-    >>> round(total_correlation([[0.5, 0], [0, 0.5]]), 6)
-    0.693147
-    """
-    scale = _nats_per(unit)
-    joint = _distribution(p, support, probabilities)
-    return (joint.sum_of_single_entropies() - joint.entropy()) / scale
-
-
-def dual_total_correlation(p=None, *, support=None, probabilities=None, unit="nats"):
-    r"""Dual total correlation :math:`DTC(X) = H(X) - \sum_i H(X_i \mid X_{-i})` (Han 1978).
-
-    The part of the entropy that is shared: what remains when the randomness that is private to
-    one position is taken away. Cost: ``L`` passes over a table; :math:`O(L N \log N)` for a
-    support.
-
-    Parameters
-    ----------
-    p : array_like, optional
-        Joint table with one axis per position.
-    support, probabilities, unit
-        As for `entropy`.
-
-    Returns
-    -------
-    float
-        The dual total correlation, nonnegative up to rounding.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the distribution is given twice or not at all, or is none.
-
-    Examples
-    --------
-    A bit written 256 times is one bit of shared randomness:
-
-    >>> round(dual_total_correlation(support=[[0] * 256, [1] * 256], unit="bits"), 6)
-    1.0
-    """
-    scale = _nats_per(unit)
-    joint = _distribution(p, support, probabilities)
-    return (joint.sum_of_rest_entropies() - (joint.length - 1) * joint.entropy()) / scale
 
 
 def estimate_total_correlation(samples, *, unit="nats"):
@@ -242,82 +120,6 @@ def estimate_dual_total_correlation(samples, *, unit="nats"):
     # First, so that it is the one named where it is undersampled: the others are then as well.
     joint = (1 - len(columns), joint_labels(columns), "the joint alphabet")
     return _estimate([joint, *rests], scale)
-
-
-def entropy_terms(masses):
-    r""":math:`-m \log m` of every entry, in nats, 0 for 0.
-
-    Three times as fast as ``scipy.special.entr``, and as exact: a mass below 1e-308, zero among
-    them, is off by less than 1e-305.
-    """
-    terms = np.maximum(masses, _SMALLEST)
-    np.log(terms, out=terms)
-    terms *= masses
-    return np.negative(terms, out=terms)
-
-
-def entropy_of(masses):
-    """The sum of `entropy_terms`, a float in nats."""
-    return float(entropy_terms(masses).sum())
-
-
-def refine(labels, symbols):
-    """Split groups of rows by one more position.
-
-    Parameters
-    ----------
-    labels, symbols : ndarray of int, shape (N,)
-        The group of each row, and its symbol at the position: both numbered from 0 without gaps.
-
-    Returns
-    -------
-    ndarray of int, shape (N,)
-        The new groups, numbered from 0 without gaps: two rows share one if and only if they
-        shared one before and have the same symbol. No hashing, so no collisions. Cost O(N), or
-        O(N log N) where the products of group and symbol are spread too thin for a table.
-    """
-    groups = int(labels.max()) + 1
-    if groups == labels.size:
-        return labels
-    alphabet = int(symbols.max()) + 1
-    return _numbered(labels * alphabet + symbols, groups * alphabet)
-
-
-def _numbered(keys, bound):
-    if bound > 8 * keys.size:
-        return np.unique(keys, return_inverse=True)[1]
-    present = np.zeros(bound, dtype=np.int64)
-    present[keys] = 1
-    return (np.cumsum(present) - 1)[keys]
-
-
-def columns_of(rows):
-    """The positions of (N, L) rows, each a vector (N,) of symbols numbered from 0 without gaps."""
-    return [_numbered(column, int(column.max()) + 1) for column in rows.T]
-
-
-def rest_labels(columns):
-    """For each position, the groups of the rows that agree at all the others.
-
-    What comes before a position and what comes after are numbered in one pass each: ``3 L``
-    refinements of ``N`` rows in all, and ``L N`` integers of memory.
-    """
-    nothing = np.zeros_like(columns[0])
-    afters = [nothing]
-    for column in columns[:0:-1]:
-        afters.append(refine(afters[-1], column))
-    before = nothing
-    for column in columns:
-        yield refine(before, afters.pop())
-        before = refine(before, column)
-
-
-def joint_labels(columns):
-    """The groups of the rows that agree everywhere."""
-    labels = np.zeros_like(columns[0])
-    for column in columns:
-        labels = refine(labels, column)
-    return labels
 
 
 def _unseen_entropy(n, once, twice):
@@ -439,82 +241,3 @@ def _sampled_columns(samples):
             f"got {len(samples)}"
         )
     return columns_of(samples)
-
-
-class _Table:
-    """A distribution given as a dense table."""
-
-    def __init__(self, p):
-        self.p = probability_table("p", on_host(p))
-        self.length = self.p.ndim
-
-    def entropy(self):
-        return entropy_of(self.p)
-
-    def sum_of_single_entropies(self):
-        return entropy_of(np.concatenate(_single_marginals(self.p)))
-
-    def sum_of_rest_entropies(self):
-        return sum(entropy_of(rest) for rest in _rest_marginals(self.p))
-
-
-def _single_marginals(p):
-    """The marginal of each axis, by halving: the passes get shorter and cost two in all."""
-    if p.ndim == 1:
-        return [p]
-    half = p.ndim // 2
-    folded = _folded(p, half)
-    left = folded.sum(axis=1).reshape(p.shape[:half])
-    right = folded.sum(axis=0).reshape(p.shape[half:])
-    return _single_marginals(left) + _single_marginals(right)
-
-
-def _rest_marginals(p):
-    """The marginal of all axes but one, for each, its axes in any order."""
-    half = p.ndim // 2
-    # numpy adds long rows fast and short ones slowly: turn the table to sum over its last axes.
-    turned = np.ascontiguousarray(_folded(p, half).T).reshape(p.shape[half:] + p.shape[:half])
-    yield from (p.sum(axis, keepdims=True) for axis in range(half))
-    yield from (turned.sum(axis, keepdims=True) for axis in range(p.ndim - half))
-
-
-def _folded(p, half):
-    return p.reshape(prod(p.shape[:half]), -1)
-
-
-class _Support:
-    """A distribution given by its support."""
-
-    def __init__(self, support, masses):
-        rows, self.masses = sparse_law(support, masses)
-        self.columns = columns_of(rows)
-        self.length = len(self.columns)
-
-    def entropy(self):
-        return entropy_of(self.masses)
-
-    def sum_of_single_entropies(self):
-        return sum(map(self._entropy_of_groups, self.columns))
-
-    def sum_of_rest_entropies(self):
-        return sum(map(self._entropy_of_groups, rest_labels(self.columns)))
-
-    def _entropy_of_groups(self, labels):
-        return entropy_of(np.bincount(labels, weights=self.masses))
-
-
-def _distribution(p, support, masses):
-    if (p is None) == (support is None):
-        raise ValueError(
-            "give either the table p or its support, got "
-            + ("neither" if p is None else "both of them")
-        )
-    if support is not None:
-        return _Support(support, masses)
-    if masses is not None:
-        raise ValueError("probabilities must come with support, got them with the table p")
-    return _Table(p)
-
-
-def _nats_per(unit):
-    return _NATS_PER[choice("unit", unit, tuple(_NATS_PER))]

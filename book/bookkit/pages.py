@@ -20,7 +20,7 @@ SOURCES = (
     "book/claims.yml",
     "book/macros.yml",
     "book/results/**/*",
-    "book/_ext/*.py",
+    "book/bookkit/*.py",
 )
 # The part of MathJax that the pages load: 2 MB of 24.
 MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")

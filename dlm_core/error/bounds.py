@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from dlm_core._validation import integer
+from dlm_core._check import integer
 
 __all__ = [
     "both_upper_bound",

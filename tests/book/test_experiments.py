@@ -13,10 +13,11 @@ import nbformat
 import numpy as np
 import psutil
 import pytest
+from bookkit import Recorded, load, records, sweep, sweeps
+from bookkit import __main__ as workshop
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from dlm_core import experiments
-from dlm_core.experiments import Recorded, load, sweep
+import dlm_core
 
 BIN = Path(sys.executable).parent
 DEADLINE = 90
@@ -27,7 +28,7 @@ import sys
 
 import numpy as np
 
-from dlm_core.experiments import sweep
+from bookkit import sweep
 
 
 def draw(k, seed):
@@ -55,7 +56,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlm_core.experiments import sweep
+from bookkit import sweep
 
 
 def draw(k, seed):
@@ -72,7 +73,7 @@ rows = sweep(draw, [{"k": k} for k in range(6)], seed=seed)
 """
 
 FAILING = """
-from dlm_core.experiments import sweep
+from bookkit import sweep
 
 
 def invert(k, seed):
@@ -86,7 +87,7 @@ rows = sweep(invert, [{"k": k} for k in range(4)], seed=seed)
 UFUNC = """
 from scipy.special import expit
 
-from dlm_core.experiments import sweep
+from bookkit import sweep
 
 
 def draw(k, seed):
@@ -121,9 +122,10 @@ def without_seconds(rows):
 def checkout(tmp_path_factory):
     """A checkout of its own: nobody edits its package while a test runs."""
     root = tmp_path_factory.mktemp("checkout")
-    shutil.copytree(Path(experiments.__file__).parent, root / "dlm_core")
+    shutil.copytree(Path(dlm_core.__file__).parent, root / "dlm_core")
+    shutil.copytree(Path(records.__file__).parent, root / "book/bookkit")
     for name in ("experiments", "results"):
-        (root / "book" / name).mkdir(parents=True)
+        (root / "book" / name).mkdir(parents=True, exist_ok=True)
     folder = root / "book/experiments"
     write_notebook(folder / "toy.ipynb", TOY_PARAMETERS, TOY)
     write_notebook(folder / "failing.ipynb", "root = 1\nseed = 0", FAILING)
@@ -138,7 +140,7 @@ def started(checkout, *command):
     process = subprocess.Popen(
         [BIN / command[0], *map(str, command[1:])],
         cwd=checkout,
-        env=os.environ | {"PYTHONPATH": str(checkout)},
+        env=os.environ | {"PYTHONPATH": f"{checkout}:{checkout}/book"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -166,7 +168,7 @@ def kill_all(process):
 
 
 def command(*arguments):
-    return "python", "-m", "dlm_core.experiments", *arguments
+    return "python", "-m", "bookkit", *arguments
 
 
 def run(checkout, *arguments):
@@ -201,7 +203,7 @@ def toy(checkout):
 
 @pytest.fixture
 def result(toy, monkeypatch):
-    monkeypatch.setattr(experiments, "ROOT", toy[0])
+    monkeypatch.setattr(records, "ROOT", toy[0])
     return load("toy", "paper")
 
 
@@ -222,7 +224,7 @@ def test_provenance_says_where_a_result_comes_from(result):
         "profile": "paper",
         "parameters": {"n": 5, "scale": 1.0, "name": "x", "sizes": [1], "seed": 5},
         "seed": 5,
-        "version": experiments.__version__,
+        "version": dlm_core.__version__,
         "workers": 2,
         "commit": "unversioned",
         "points": 7,
@@ -277,7 +279,7 @@ def test_a_run_cleans_up_and_shows_progress(toy):
 
 
 def test_list_names_experiments_profiles_and_results(toy, result, capsys):
-    assert experiments.main(["list"]) == 0
+    assert workshop.main(["list"]) == 0
     facts = result.provenance
     assert capsys.readouterr().out == (
         "failing: A toy\n"
@@ -296,7 +298,7 @@ def test_list_names_experiments_profiles_and_results(toy, result, capsys):
 
 def test_a_result_is_current_until_the_code_changes(result, tmp_path, monkeypatch):
     (tmp_path / "book/experiments").mkdir(parents=True)
-    monkeypatch.setattr(experiments, "ROOT", tmp_path)
+    monkeypatch.setattr(records, "ROOT", tmp_path)
     path = tmp_path / "book/experiments/toy.ipynb"
     assert not result.is_current
     write_notebook(path, TOY_PARAMETERS, TOY, title="Other words")
@@ -334,10 +336,10 @@ def test_loading_what_is_not_recorded_says_how_to_record_it(result):
     ],
 )
 def test_a_wrong_request_is_refused(arguments, message, checkout, monkeypatch, capsys):
-    monkeypatch.setattr(experiments, "ROOT", checkout)
+    monkeypatch.setattr(records, "ROOT", checkout)
     before = sorted(checkout.rglob("*"))
     with pytest.raises(SystemExit) as stopped:
-        experiments.main(arguments)
+        workshop.main(arguments)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
     assert sorted(checkout.rglob("*")) == before
@@ -365,31 +367,31 @@ def test_a_wrong_folder_is_refused(parameters, profiles, message, tmp_path, caps
     write_notebook(tmp_path / "toy.ipynb", parameters)
     (tmp_path / "profiles.yml").write_text(profiles)
     with pytest.raises(SystemExit):
-        experiments.main(["list", "--experiments", str(tmp_path), "--results", str(tmp_path)])
+        workshop.main(["list", "--experiments", str(tmp_path), "--results", str(tmp_path)])
     assert message in capsys.readouterr().err
 
 
 def test_an_experiment_has_one_cell_of_parameters(tmp_path, capsys):
     nbformat.write(new_notebook(), tmp_path / "toy.ipynb")
     with pytest.raises(SystemExit):
-        experiments.main(["list", "--experiments", str(tmp_path), "--results", str(tmp_path)])
+        workshop.main(["list", "--experiments", str(tmp_path), "--results", str(tmp_path)])
     assert "one cell tagged 'parameters', got 0" in capsys.readouterr().err
 
 
 def test_a_notebook_without_a_sweep_records_nothing(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(experiments, "_execute", lambda path, changes, run: "the log")
+    monkeypatch.setattr(workshop, "execute", lambda path, changes, run: "the log")
     write_notebook(tmp_path / "toy.ipynb", "n = 3")
     results = tmp_path / "results"
     with pytest.raises(SystemExit):
-        experiments.main(["run", "toy", "--experiments", str(tmp_path), "--results", str(results)])
+        workshop.main(["run", "toy", "--experiments", str(tmp_path), "--results", str(results)])
     assert "toy calls no sweep" in capsys.readouterr().err
     assert [path.name for path in results.iterdir()] == [".partial"]
 
 
 def test_without_a_checkout_the_folders_must_be_given(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(experiments, "ROOT", tmp_path)
+    monkeypatch.setattr(records, "ROOT", tmp_path)
     with pytest.raises(SystemExit):
-        experiments.main(["list"])
+        workshop.main(["list"])
     assert "give the command --experiments and --results" in capsys.readouterr().err
 
 
@@ -397,7 +399,7 @@ def test_a_device_that_is_not_there_is_refused(tmp_path, capsys):
     write_notebook(tmp_path / "toy.ipynb", 'device = "quantum"')
     folders = ["--experiments", str(tmp_path), "--results", str(tmp_path / "results")]
     with pytest.raises(SystemExit):
-        experiments.main(["run", "toy", *folders])
+        workshop.main(["run", "toy", *folders])
     assert "'device' must be one that torch finds here, got 'quantum'" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
 
@@ -409,7 +411,7 @@ def test_a_gpu_is_described_with_its_driver(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda device: f"A GPU at {device}")
-    assert experiments._device_in_words("cuda:1") == "A GPU at cuda:1, driver 580.1"
+    assert records.device_in_words("cuda:1") == "A GPU at cuda:1, driver 580.1"
 
 
 @pytest.mark.parametrize(
@@ -423,7 +425,7 @@ def test_a_gpu_is_described_with_its_driver(tmp_path, monkeypatch):
 def test_the_number_of_workers(given, parameters, workers):
     options = SimpleNamespace(scheduler=None, workers=given, name="toy", profile="quick")
     experiment = SimpleNamespace(source="")
-    assert experiments._provenance(experiment, options, parameters)["workers"] == workers
+    assert workshop._provenance(experiment, options, parameters)["workers"] == workers
 
 
 # --- a sweep by hand ---
@@ -505,7 +507,7 @@ def test_results_are_plain():
 
 
 def test_two_sweeps_of_a_run_need_two_names(tmp_path, monkeypatch):
-    run = experiments._Run(str(tmp_path), "token", "digest", "package", 1, None)
+    run = sweeps.Run(str(tmp_path), "token", "digest", "package", 1, None)
     run.finish("area", [], resumed=0)
     monkeypatch.setenv("DLM_SWEEP", json.dumps(vars(run)))
     with pytest.raises(ValueError, match="'area' has been swept already"):
@@ -522,8 +524,8 @@ def test_the_commit_is_marked_when_sources_differ(tmp_path, monkeypatch):
             ["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True
         )
 
-    monkeypatch.setattr(experiments, "ROOT", tmp_path)
-    assert experiments._commit() == "unversioned"
+    monkeypatch.setattr(records, "ROOT", tmp_path)
+    assert records.commit() == "unversioned"
     (tmp_path / "book/results").mkdir(parents=True)
     source, result = tmp_path / "source.py", tmp_path / "book/results/a.json"
     source.write_text("1")
@@ -531,13 +533,13 @@ def test_the_commit_is_marked_when_sources_differ(tmp_path, monkeypatch):
     git("init", "--quiet")
     git("add", ".")
     git("commit", "--quiet", "--message", "first")
-    clean = experiments._commit()
+    clean = records.commit()
     assert clean.isalnum()
     result.write_text("2")
     (tmp_path / "book/results/b.json").write_text("1")
-    assert experiments._commit() == clean
+    assert records.commit() == clean
     source.write_text("2")
-    assert experiments._commit() == f"{clean}-dirty"
+    assert records.commit() == f"{clean}-dirty"
 
 
 # --- what goes wrong ---

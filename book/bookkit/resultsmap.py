@@ -1,6 +1,6 @@
 """The results map: each claim of the book beside the checks of this build that verify it.
 
-A chapter's `dlm_core.ledger.check` leaves a record in its notebook's outputs; this extension
+A chapter's `bookkit.ledger.check` leaves a record in its notebook's outputs; this extension
 joins the records of all executed notebooks with `book/claims.yml`.
 """
 
@@ -8,12 +8,12 @@ import re
 from itertools import chain
 from pathlib import Path
 
-from bookkit import table
 from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from dlm_core.ledger import load_claims, read_checks
+from bookkit.ledger import load_claims, read_checks
+from bookkit.pages import table
 
 MAP = "book/results_map"
 MODULES = r"^([a-z_]+\.)+"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dlm_core._validation import generator, integer, real_array
+from dlm_core._check import generator, integer, real_array
 
 __all__ = ["alternating", "random_joint"]
 

@@ -1,0 +1,133 @@
+"""Notebooks run from end to end: chapters in place, experiments through papermill.
+
+Usage: python -m bookkit.notebooks [book/04_tc_adaptive.ipynb ...]   (default: every chapter)
+
+Chapters are stored so that equal results leave equal files. The figure of the introduction is also
+written to book/_static/overview.png, for the README.
+"""
+
+import base64
+import json
+import logging
+import os
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+from bookkit.records import ROOT
+from bookkit.sweeps import PATIENCE, VARIABLE
+
+BOOK = ROOT / "book"
+
+# Of every notebook that is stored, whatever kernel ran it.
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def refresh(path):
+    """Execute the notebook at `path` and store its outputs, without times or kernel details."""
+    notebook = nbformat.read(path, 4)
+    NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    ).execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    notebook.metadata = METADATA
+    # Written beside the chapter and moved over it: a killed run leaves the chapter whole.
+    fresh = path.with_suffix(".fresh")
+    nbformat.write(notebook, fresh)
+    fresh.replace(path)
+    return notebook
+
+
+def first_picture(notebook):
+    """Return the bytes of the first PNG among the notebook's outputs."""
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    pictures = (output.get("data", {}).get("image/png") for output in outputs)
+    return base64.b64decode(next(filter(None, pictures)))
+
+
+def execute(path, parameters, run):
+    """Execute a notebook and return it as text to store; None if it fails or is interrupted."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    # An interrupted cell leaves a task behind whose exception nobody asks for.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    os.environ[VARIABLE] = json.dumps(asdict(run))
+    try:
+        notebook = papermill.execute_notebook(
+            path,
+            None,
+            parameters=parameters,
+            kernel_name="python3",
+            language="python",
+            cwd=path.parent,
+            stderr_file=sys.stderr,
+            start_timeout=PATIENCE,
+            iopub_timeout=PATIENCE,
+        )
+    except (papermill.PapermillExecutionError, DeadKernelError, KeyboardInterrupt) as error:
+        print(str(error) or "interrupted", file=sys.stderr)
+        return None
+    finally:
+        del os.environ[VARIABLE]
+    return _log(notebook, path)
+
+
+def _log(notebook, path):
+    """The text of an executed notebook without times, progress bars or machine details."""
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.id = "injected-parameters"
+            cell.source = cell.source.strip()
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if cell.cell_type == "code":
+            cell.outputs = [
+                _without_folders(output, path)
+                for output in cell.outputs
+                if output.get("name") != "stderr"
+            ]
+    notebook.metadata = METADATA
+    return nbformat.writes(notebook) + "\n"
+
+
+def _without_folders(output, path):
+    """Return an output after taking the folders of this machine out of its text."""
+    folders = {
+        str(path.parent.resolve()): ".",
+        str(ROOT): "<checkout>",
+        tempfile.gettempdir(): "<temporary>",
+        str(Path.home()): "~",
+    }
+
+    def clean(text):
+        for folder in sorted(folders.keys() - {"/"}, key=len, reverse=True):
+            text = text.replace(folder, folders[folder])
+        return text
+
+    if "text" in output:
+        output.text = clean(output.text)
+    for kind in output.get("data", {}):
+        if kind.startswith("text/"):
+            output.data[kind] = clean(output.data[kind])
+    return output
+
+
+if __name__ == "__main__":
+    for chapter in map(Path, sys.argv[1:] or sorted(BOOK.glob("*.ipynb"))):
+        print(chapter, flush=True)
+        notebook = refresh(chapter)
+        if chapter.stem == "intro":
+            (BOOK / "_static/overview.png").write_bytes(first_picture(notebook))

@@ -1,0 +1,28 @@
+"""The expected error of a schedule on a distribution: exact, guaranteed, and measured."""
+
+from dlm_core.error.bounds import (
+    both_upper_bound,
+    dtc_lower_bound,
+    dtc_upper_bound,
+    tc_lower_bound,
+    tc_upper_bound,
+)
+from dlm_core.error.guarantee import Bound, Certificate, certificate, steps_for
+from dlm_core.error.law import expected_kl, expected_kl_by_enumeration
+from dlm_core.error.measured import mixture_kl, monte_carlo_kl
+
+__all__ = [
+    "Bound",
+    "Certificate",
+    "both_upper_bound",
+    "certificate",
+    "dtc_lower_bound",
+    "dtc_upper_bound",
+    "expected_kl",
+    "expected_kl_by_enumeration",
+    "mixture_kl",
+    "monte_carlo_kl",
+    "steps_for",
+    "tc_lower_bound",
+    "tc_upper_bound",
+]

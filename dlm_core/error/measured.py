@@ -1,0 +1,151 @@
+"""The error measured by the sampler, and that of the law which it samples on average."""
+
+from functools import cache
+from itertools import combinations
+from math import factorial, prod
+
+import numpy as np
+
+from dlm_core._check import instance, integer
+from dlm_core.information.estimate import Estimate
+from dlm_core.schedules.base import Schedule
+
+__all__ = ["mixture_kl", "monte_carlo_kl"]
+
+# Pairs of a word and of disjoint sets of positions that the mixture sums over: seconds.
+_MOST_TERMS = 2**26
+# Entries of one prediction of the sampler: 512 MiB of float64.
+_MOST_ENTRIES = 2**26
+
+
+def monte_carlo_kl(target, schedule, n, generator, *, progress=False):
+    r"""The expected error measured by the sampler: see ``expected_kl`` for its exact value.
+
+    Sequences from the target are revealed by the sampler's own loop in random orders and sizes
+    (``dlm_core.sampler.log_likelihood``); each gives a draw of
+    :math:`\log p(x) - \log q(x)`, whose mean is the expected error. No entropy of the target is
+    used.
+
+    Parameters
+    ----------
+    target : dlm_core.targets.Target
+        The distribution, which predicts, too.
+    schedule : Schedule
+        The law of the sizes, of the same length.
+    n : int
+        How many sequences, at least 2.
+    generator : torch.Generator
+        The only source of randomness, on the target's device.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    Estimate
+        In nats.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another type or out of range, or the lengths differ.
+    """
+    import torch  # here, so that exact errors need numpy alone
+    from tqdm import tqdm
+
+    from dlm_core.sampler import log_likelihood
+
+    _check_pair(target, schedule)
+    instance("generator", generator, torch.Generator)
+    n = integer("n", n, 2)
+    seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    rows = int(_MOST_ENTRIES / (schedule.mean_sizes.max() * target.alphabet_size))
+    rows = min(max(rows, 1), 1024)
+    draws = []
+    for first_row in tqdm(range(0, n, rows), disable=not progress, desc="batches"):
+        tokens = target.sample(min(rows, n - first_row), generator)
+        scores = log_likelihood(target, schedule, tokens, seed=seed, first_row=first_row)
+        truth = target.log_prob(tokens)
+        # where both are sums of the same terms, their difference is rounding and not an error
+        same = torch.isclose(truth, scores, rtol=1e-12, atol=0)
+        draws.append((truth - scores).masked_fill(same, 0.0).cpu())
+    return Estimate.from_draws(torch.cat(draws))
+
+
+def mixture_kl(target, schedule):
+    r"""Divergence of the law of the samples, averaged over orders and sizes; for small cases.
+
+    The sampler's output has the law :math:`\bar q = E[q]`, the mean over the random order and
+    sizes; by convexity :math:`KL(p \,\|\, \bar q) \le E\,KL(p \,\|\, q)`. For each composition
+    that the schedule can draw, a recursion over the sets of revealed positions sums over all
+    orders at once: time :math:`O(3^L q^L)` for each, refused beyond :math:`2^{26}`.
+
+    Parameters
+    ----------
+    target : dlm_core.targets.Target
+        A small distribution.
+    schedule : Schedule
+        The law of the sizes, of the same length.
+
+    Returns
+    -------
+    float
+        In nats.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another type, the lengths differ, or the case is not small.
+    """
+    _check_pair(target, schedule)
+    length, size = target.length, target.alphabet_size
+    if (3 * size) ** length > _MOST_TERMS:
+        raise ValueError(
+            f"target must have (3 alphabet_size)^length <= {_MOST_TERMS}, "
+            f"got length {length} and alphabet_size {size}"
+        )
+    p = target.joint()
+    possible = p > 0
+    marginals = {}
+    for kept in _subsets(range(length)):
+        summed = tuple(axis for axis in range(length) if axis not in kept)
+        table = p.sum(axis=summed, keepdims=True)
+        marginals[frozenset(kept)] = np.broadcast_to(table, p.shape)[possible]
+
+    @cache
+    def conditional(i, known):
+        return marginals[known | {i}] / marginals[known]
+
+    mixture = np.zeros(np.count_nonzero(possible))
+    for sizes, chance in schedule.law().items():
+        reached = {frozenset(): np.ones_like(mixture)}
+        for block_size in sizes:
+            following = {}
+            for known, weight in reached.items():
+                rest = [i for i in range(length) if i not in known]
+                for block in combinations(rest, block_size):
+                    term = prod((conditional(i, known) for i in block), start=weight)
+                    union = known | frozenset(block)
+                    following[union] = following.get(union, 0.0) + term
+            reached = following
+        orders = factorial(length) // prod(map(factorial, sizes))
+        mixture += chance * reached[frozenset(range(length))] / orders
+    return max(float(p[possible] @ np.log(p[possible] / mixture)), 0.0)
+
+
+def _check_pair(target, schedule):
+    instance("schedule", schedule, Schedule)
+    if not hasattr(target, "log_prob"):
+        raise TypeError(
+            "target must be a distribution such as those of dlm_core.targets, "
+            f"got {type(target).__name__}"
+        )
+    if schedule.length != target.length:
+        raise ValueError(
+            f"schedule and target must have the same length, got {schedule.length} "
+            f"and {target.length}"
+        )
+
+
+def _subsets(positions):
+    for size in range(len(positions) + 1):
+        yield from combinations(positions, size)
