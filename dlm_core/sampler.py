@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dlm_core._check import instance, integer, real_array
+from dlm_core._check import instance, integer, number
 from dlm_core.predictor import _device, _mask_id, _of, _parts, check_rows, pick, predict
 from dlm_core.schedules.base import Schedule
 
@@ -125,7 +125,7 @@ def generate(
     >>> words.calls, words.tokens.shape
     (199, torch.Size([8, 200]))
     """
-    temperature = float(real_array("temperature", temperature, ndim=0))
+    temperature = number("temperature", temperature)
     if temperature < 0:
         raise ValueError(f"temperature must be nonnegative, got {temperature}")
     tokens = _start(predictor, schedule, n, tokens, device)

@@ -290,7 +290,7 @@ def test_tables_are_read_only():
             "draws must be an integer >= 2, got 1",
         ),
         (
-            lambda: InformationProfile.from_support_sampled([[0, 1]], draws=2, rng=0),
+            lambda: InformationProfile.from_support_sampled([[0, 1]], draws=2, rng=None),
             TypeError,
             "rng must be a numpy.random.Generator",
         ),
@@ -331,7 +331,7 @@ def test_tables_are_read_only():
         (lambda: entropy("ab"), TypeError, "p must be an array of real numbers"),
         (lambda: alternating(0), ValueError, r"length must be an integer in \[1, 20\], got 0"),
         (lambda: alternating(4, noise=[1]), ValueError, "noise must be a number"),
-        (lambda: random_joint(0, (2, 2)), TypeError, "rng must be a numpy.random.Generator"),
+        (lambda: random_joint(None, (2, 2)), TypeError, "rng must be a numpy.random.Generator"),
         (
             lambda: random_joint(np.random.default_rng(0), (2,), sparsity=2.0),
             ValueError,

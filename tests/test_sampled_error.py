@@ -114,7 +114,7 @@ def test_batches_number_their_rows_on_and_every_call_has_a_seed_of_its_own(monke
 
 def test_bad_measurements_are_named():
     target, schedule = TARGETS["Tabular"], Equal(4, 2)
-    with pytest.raises(TypeError, match="schedule must be of type Schedule, got list"):
+    with pytest.raises(TypeError, match="schedule must be of type Schedule, got .* of type list"):
         monte_carlo_kl(target, [2, 2], 10, seeded(0))
     with pytest.raises(ValueError, match="n must be an integer >= 2, got 1"):
         monte_carlo_kl(target, schedule, 1, seeded(0))
@@ -122,7 +122,7 @@ def test_bad_measurements_are_named():
         monte_carlo_kl(target, schedule, 10.0, seeded(0))
     with pytest.raises(ValueError, match="the same length, got 5 and 4"):
         monte_carlo_kl(target, Equal(5, 2), 10, seeded(0))
-    with pytest.raises(TypeError, match="generator must be of type Generator, got NoneType"):
+    with pytest.raises(TypeError, match="generator must be of type Generator"):
         monte_carlo_kl(target, schedule, 10, None)
 
 
@@ -174,7 +174,7 @@ def test_mixtures_too_large_or_not_fitting_are_refused():
         mixture_kl(MarkovChain(11, COIN), Equal(11, 2))
     with pytest.raises(ValueError, match="the same length, got 5 and 4"):
         mixture_kl(TARGETS["Tabular"], Equal(5, 2))
-    with pytest.raises(TypeError, match="schedule must be of type Schedule, got tuple"):
+    with pytest.raises(TypeError, match="schedule must be of type Schedule, got .* of type tuple"):
         mixture_kl(TARGETS["Tabular"], (2, 2))
     with pytest.raises(TypeError, match="target must be a distribution"):
         mixture_kl(np.full((2, 2), 0.25), Equal(2, 1))

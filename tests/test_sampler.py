@@ -509,7 +509,11 @@ MASKS = torch.full((2, 4), 3)
         ({"n": 2.0}, TypeError, "n must be an integer >= 0, got 2.0"),
         ({"tokens": MASKS.double()}, TypeError, r"tokens must be .*torch\.int64.*torch\.float64"),
         ({"tokens": MASKS[0]}, TypeError, r"tokens must be .*shape \(n, L\).*\(4,\)"),
-        ({"tokens": MASKS.numpy()}, TypeError, "tokens must be of type Tensor, got ndarray"),
+        (
+            {"tokens": MASKS.numpy()},
+            TypeError,
+            "tokens must be of type Tensor, .* ndarray",
+        ),
         (
             {"tokens": torch.tensor([[0] * 6, [3] * 5 + [0]])},
             ValueError,
@@ -535,7 +539,7 @@ def test_bad_arguments_are_named(arguments, error, message):
 def test_what_is_no_predictor_or_schedule_is_refused():
     with pytest.raises(TypeError, match="predictor must be callable and have a mask_id, got func"):
         generate(lambda tokens, reveal: None, Equal(4, 2), 2)
-    with pytest.raises(TypeError, match="schedule must be of type Schedule, got list"):
+    with pytest.raises(TypeError, match="schedule must be of type Schedule, got .* of type list"):
         generate(uniform(4), [2, 2], 2)
     with pytest.raises(ValueError, match="FixedSizes is for length 4 alone, got length 3"):
         generate(uniform(4), FixedSizes([2, 2]), tokens=torch.tensor([[3, 3, 3, 0]]))
@@ -545,7 +549,7 @@ def test_likelihoods_need_whole_sequences():
     target = Tabular.from_joint(alternating(4))
     with pytest.raises(ValueError, match="tokens must have no mask, got mask_id = 2 among them"):
         log_likelihood(target, Equal(4, 2), torch.tensor([[0, 1, 2, 1]]))
-    with pytest.raises(TypeError, match="tokens must be of type Tensor, got list"):
+    with pytest.raises(TypeError, match="tokens must be of type Tensor, got .* of type list"):
         log_likelihood(target, Equal(4, 2), [[0, 1, 0, 1]])
     with pytest.raises(TypeError, match=r"tokens must be a tensor of torch\.int64"):
         log_likelihood(target, Equal(4, 2), torch.zeros(1, 4))

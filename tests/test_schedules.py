@@ -174,7 +174,7 @@ def test_numpy_integers_are_integers():
 
 
 @pytest.mark.parametrize("schedule", EVERY, ids=repr)
-@pytest.mark.parametrize("rng", [np.random.RandomState(0), 0, None, np.random, "seed"])
+@pytest.mark.parametrize("rng", [np.random.RandomState(0), 0.0, None, np.random, "seed"])
 def test_only_a_generator_is_a_source_of_randomness(schedule, rng):
     with pytest.raises(TypeError, match=r"rng must be a numpy\.random\.Generator"):
         schedule.sample(1, rng)
@@ -391,7 +391,7 @@ def test_a_row_of_a_batch_does_not_depend_on_the_others(schedule):
         ([1.0], np.random.default_rng(0), TypeError, "lengths must be a vector of integers"),
         ([[1]], np.random.default_rng(0), TypeError, "lengths must be a vector of integers"),
         (5, np.random.default_rng(0), TypeError, "lengths must be a vector of integers"),
-        ([5], 0, TypeError, r"rng must be a numpy\.random\.Generator"),
+        ([5], None, TypeError, r"rng must be a numpy\.random\.Generator"),
     ],
 )
 @pytest.mark.parametrize("schedule", [TCAdaptive(7, 3), Equal(7, 3)], ids=repr)

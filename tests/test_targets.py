@@ -489,11 +489,14 @@ MAKERS = {
         ValueError,
         lambda: Product([0.5, 0.5]),
     ),
-    "probabilities must be nonnegative, got -0.5": (ValueError, lambda: Product([[1.5, -0.5]])),
+    "probabilities must be nonnegative, got the entry": (
+        ValueError,
+        lambda: Product([[1.5, -0.5]]),
+    ),
     "probabilities must be an array of real numbers": (TypeError, lambda: Product([["a"]])),
     "probabilities must sum to 1": (ValueError, lambda: Repetition(3, [0.5, 0.6])),
     "length must be an integer >= 1, got 0": (ValueError, lambda: Repetition(0, [1.0])),
-    "transition must have rows that sum to 1, row 1 sums to 0.9": (
+    "transition must have rows that sum to 1 within 1e-09, row 1 sums to 0.9": (
         ValueError,
         lambda: MarkovChain(3, [[0.5, 0.5], [0.5, 0.4]]),
     ),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dlm_core._check import generator, integer, real_array
+from dlm_core._check import integer, number, numpy_generator
 
 __all__ = ["alternating", "random_joint"]
 
@@ -32,7 +32,7 @@ def alternating(length=4, noise=0.1):
         If an argument is out of range.
     """
     length = integer("length", length, 1, 20)
-    noise = float(real_array("noise", noise, ndim=0))
+    noise = number("noise", noise)
     if not 0 <= noise <= 1:
         raise ValueError(f"noise must lie in [0, 1], got {noise}")
     words = []
@@ -69,7 +69,7 @@ def random_joint(rng, shape, sparsity=0.0):
     """
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparsity must lie in [0, 1], got {sparsity}")
-    p = generator("rng", rng).dirichlet(np.full(np.prod(shape), 0.5))
+    p = numpy_generator("rng", rng).dirichlet(np.full(np.prod(shape), 0.5))
     keep = rng.random(p.size) >= sparsity
     keep[rng.integers(p.size)] = True
     p = np.where(keep, p, 0.0)

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, fields
 
 from dlm_core import schedules
-from dlm_core._check import instance, integer, real_array
+from dlm_core._check import instance, integer, number
 from dlm_core.error.law import expected_kl
 from dlm_core.information.profile import InformationProfile
 from dlm_core.schedules.base import Schedule
@@ -143,7 +143,7 @@ def _correlations(profile, total_correlation, dual_total_correlation):
 
 
 def _nonnegative(name, value):
-    value = float(real_array(name, value, ndim=0))
+    value = number(name, value)
     if value < 0:
         raise ValueError(f"{name} must be nonnegative, got {value}")
     return value

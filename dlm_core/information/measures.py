@@ -12,7 +12,7 @@ from math import log, prod
 
 import numpy as np
 
-from dlm_core._check import choice, on_host, sparse_law
+from dlm_core._check import choice, sparse_law
 from dlm_core._check import probabilities as probability_table
 from dlm_core.information._entropies import columns_of, entropy_of, rest_labels
 
@@ -129,7 +129,7 @@ class _Table:
     """A distribution given as a dense table."""
 
     def __init__(self, p):
-        self.p = probability_table("p", on_host(p))
+        self.p = probability_table("p", p)
         self.length = self.p.ndim
 
     def entropy(self):

@@ -11,10 +11,10 @@ from scipy.stats import hypergeom
 
 from dlm_core._check import (
     frozen,
-    generator,
     instance,
     integer,
-    on_host,
+    number,
+    numpy_generator,
     probabilities,
     real_array,
     sparse_law,
@@ -148,7 +148,7 @@ class InformationProfile:
         TypeError, ValueError
             If ``p`` is not a table of probabilities.
         """
-        p = probabilities("p", on_host(p))
+        p = probabilities("p", p)
         return cls(_curve(_entropies_of_marginals(p)))
 
     @classmethod
@@ -225,7 +225,7 @@ class InformationProfile:
         """
         rows, masses = sparse_law(support, probabilities)
         draws = integer("draws", draws, 2)
-        generator("rng", rng)
+        rng = numpy_generator("rng", rng)
         columns = columns_of(rows)
         length = len(columns)
 
@@ -298,7 +298,7 @@ class InformationProfile:
             If ``length`` is no integer >= 1 or ``entropy`` no nonnegative number.
         """
         length = integer("length", length, 1)
-        entropy = float(real_array("entropy", entropy, ndim=0))
+        entropy = number("entropy", entropy)
         if entropy < 0:
             raise ValueError(f"entropy must be nonnegative, got {entropy}")
         return cls(np.where(np.arange(length) < 1, entropy, 0.0))
@@ -422,7 +422,7 @@ class EstimatedProfile(InformationProfile):
         TypeError, ValueError
             If the draws are not a finite table of two rows or more.
         """
-        draws = real_array("draws", on_host(draws))
+        draws = real_array("draws", draws)
         if draws.ndim != 2 or draws.shape[0] < 2 or draws.shape[1] < 1:
             raise ValueError(f"draws must have shape (n, L), n >= 2 and L >= 1, got {draws.shape}")
         n = draws.shape[0]

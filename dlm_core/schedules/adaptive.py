@@ -21,7 +21,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from dlm_core._check import frozen, generator, integer
+from dlm_core._check import frozen, integer, numpy_generator
 from dlm_core.schedules.base import Schedule
 
 __all__ = ["DTCAdaptive", "TCAdaptive"]
@@ -99,7 +99,7 @@ class _Adaptive(Schedule):
         """Gaps between the chosen numbers, (..., K) ascending, in their order as sizes."""
 
     def sample(self, n, rng):
-        n, rng = integer("n", n, 0), generator("rng", rng)
+        n, rng = integer("n", n, 0), numpy_generator("rng", rng)
         chosen = self._sample_chosen(np.full(n, self.length), rng)
         marks = np.empty((n, self.steps + 1), dtype=np.int64)
         marks[:, 0], marks[:, -1] = 0, self.length
@@ -123,7 +123,7 @@ class _Adaptive(Schedule):
 
     def sample_rows(self, lengths, rng):
         # The law with k iterations and l tokens left does not depend on L: one scan serves all.
-        lengths, rng = self._checked_lengths(lengths), generator("rng", rng)
+        lengths, rng = self._checked_lengths(lengths), numpy_generator("rng", rng)
         rows, numbers = np.nonzero(self._sample_chosen(lengths, rng).T)
         steps = np.minimum(self.steps, lengths)
         marks = np.zeros((lengths.size, self.steps + 1), dtype=np.int64)

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from dlm_core._check import generator, instance, integer, real_array
+from dlm_core._check import instance, integer, numpy_generator, real_array
 
 __all__ = ["Schedule", "residuals", "measure_weights"]
 
@@ -194,7 +194,7 @@ class Schedule(ABC):
             If a length is out of range, or differs from ``length`` where the kind of schedule
             allows no other.
         """
-        lengths, rng = self._checked_lengths(lengths), generator("rng", rng)
+        lengths, rng = self._checked_lengths(lengths), numpy_generator("rng", rng)
         seed = int(rng.integers(2**63))
         sizes = np.zeros((lengths.size, self.steps), dtype=np.int64)
         for length in np.unique(lengths[lengths > 0]).tolist():

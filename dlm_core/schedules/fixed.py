@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from dlm_core._check import frozen, generator, integer
+from dlm_core._check import frozen, integer, numpy_generator
 from dlm_core.schedules.base import Schedule, residuals
 
 __all__ = ["Cosine", "Deterministic", "Equal", "FixedSizes", "Geometric"]
@@ -24,7 +24,7 @@ class Deterministic(Schedule):
 
     def sample(self, n, rng):
         n = integer("n", n, 0)
-        generator("rng", rng)
+        numpy_generator("rng", rng)
         return np.tile(self.sizes, (n, 1))
 
     def law(self):

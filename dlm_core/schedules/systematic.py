@@ -17,9 +17,9 @@ import numpy as np
 from dlm_core._check import (
     NORMALISATION_TOLERANCE,
     frozen,
-    generator,
     instance,
     integer,
+    numpy_generator,
     real_array,
 )
 from dlm_core.schedules.base import Schedule
@@ -58,7 +58,7 @@ class OnePhase(Schedule):
         return frozen(block), frozen((below + 1) / _ONE)
 
     def sample(self, n, rng):
-        n, rng = integer("n", n, 0), generator("rng", rng)
+        n, rng = integer("n", n, 0), numpy_generator("rng", rng)
         return self._sizes_at(self._phases(n, rng))
 
     def law(self):

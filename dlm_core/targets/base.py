@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 import torch
 
-from dlm_core._check import NORMALISATION_TOLERANCE, integer, real_array
+from dlm_core._check import integer
 from dlm_core.information.profile import InformationProfile
 from dlm_core.predictor import estimate_profile
 
@@ -214,24 +214,3 @@ class EstimatedTarget(Target):
             generator = torch.Generator(self.device).manual_seed(0)
         tokens = self.sample(draws, generator)
         return estimate_profile(self, tokens, generator, perfect=True)
-
-
-def stochastic(name, value, columns=None):
-    """Return a float64 tensor of rows of probabilities; refuse anything else.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is not a table of finite, nonnegative numbers whose rows sum to one within 1e-9.
-    """
-    table = real_array(name, value)
-    if table.ndim != 2 or table.size == 0 or (columns is not None and table.shape[1] != columns):
-        rule = "rows of probabilities" if columns is None else f"rows of {columns} probabilities"
-        raise ValueError(f"{name} must be a table with {rule}, got shape {table.shape}")
-    if table.min() < 0:
-        raise ValueError(f"{name} must be nonnegative, got {table.min()}")
-    sums = table.sum(axis=1)
-    worst = int(abs(sums - 1).argmax())
-    if abs(sums[worst] - 1) > NORMALISATION_TOLERANCE:
-        raise ValueError(f"{name} must have rows that sum to 1, row {worst} sums to {sums[worst]}")
-    return torch.from_numpy(table)

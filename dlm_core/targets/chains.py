@@ -4,9 +4,10 @@ import numpy as np
 import torch
 
 from dlm_core._check import probabilities as checked_probabilities
+from dlm_core._check import stochastic
 from dlm_core.information.profile import InformationProfile
 from dlm_core.predictor import pick
-from dlm_core.targets.base import EstimatedTarget, Target, stochastic
+from dlm_core.targets.base import EstimatedTarget, Target
 
 __all__ = ["HiddenMarkov", "MarkovChain"]
 
@@ -24,7 +25,7 @@ def _stationary(transition):
 
 def _chain(transition, initial):
     """Return the checked transition matrix and initial law as tensors."""
-    transition = stochastic("transition", transition)
+    transition = torch.from_numpy(stochastic("transition", transition))
     if transition.shape[0] != transition.shape[1]:
         raise ValueError(f"transition must be square, got shape {tuple(transition.shape)}")
     if initial is None:
@@ -172,7 +173,7 @@ class HiddenMarkov(EstimatedTarget):
 
     def __init__(self, length, transition, emission, initial=None):
         transition, initial = _chain(transition, initial)
-        emission = stochastic("emission", emission)
+        emission = torch.from_numpy(stochastic("emission", emission))
         if len(emission) != len(transition):
             raise ValueError(
                 f"emission must have one row for each of the {len(transition)} states, "

@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from dlm_core._check import integer, sparse_law
+from dlm_core._check import integer, sparse_law, stochastic
 from dlm_core._check import probabilities as checked_probabilities
 from dlm_core.information.profile import InformationProfile
 from dlm_core.predictor import pick
-from dlm_core.targets.base import Target, stochastic
+from dlm_core.targets.base import Target
 
 __all__ = ["Product", "Repetition", "Tabular"]
 
@@ -124,7 +124,7 @@ class Product(Target):
     """
 
     def __init__(self, probabilities):
-        table = stochastic("probabilities", probabilities)
+        table = torch.from_numpy(stochastic("probabilities", probabilities))
         super().__init__(*table.shape)
         self.register_buffer("probabilities", table)
 

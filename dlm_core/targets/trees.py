@@ -5,7 +5,7 @@ from math import exp, log
 import numpy as np
 import torch
 
-from dlm_core._check import integer, real_array
+from dlm_core._check import integer, number
 from dlm_core.targets.base import EstimatedTarget
 
 __all__ = ["TreePotts"]
@@ -48,7 +48,7 @@ class TreePotts(EstimatedTarget):
                 f"parents must be -1 for node 0 and in [0, i-1] for node i, got {parents[i]} at {i}"
             )
         super().__init__(parents.size, alphabet_size)
-        self.coupling = float(real_array("coupling", coupling, ndim=0))
+        self.coupling = number("coupling", coupling)
         if abs(self.coupling) > 100:
             raise ValueError(f"coupling must lie in [-100, 100], got {self.coupling}")
         depth = np.zeros(parents.size, dtype=np.int64)
