@@ -11,12 +11,9 @@ from bookkit.style import BOUND, INK, WIDTH, look
 from dlm_core.schedules import DTCAdaptive, TCAdaptive, measure_weights
 
 __all__ = [
-    "calculators",
     "coverage",
     "curves",
-    "families",
     "frontier",
-    "gallery",
     "gaps",
     "information_areas",
     "mean_sizes",
@@ -33,8 +30,8 @@ __all__ = [
 
 # Where a figure shows the two dependence measures themselves, they wear the colours of the
 # schedules that are adapted to them.
-_TC_COLOR = look(TCAdaptive)["color"]
-_DTC_COLOR = look(DTCAdaptive)["color"]
+TC_COLOR = look(TCAdaptive)["color"]
+DTC_COLOR = look(DTCAdaptive)["color"]
 
 
 def curves(x, panels, *, xlabel, bounds=(), xscale="log", yscale="log"):
@@ -87,7 +84,7 @@ def curves(x, panels, *, xlabel, bounds=(), xscale="log", yscale="log"):
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
     figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=4)
-    return _closed(figure)
+    return closed(figure)
 
 
 def information_areas(profiles):
@@ -102,12 +99,12 @@ def information_areas(profiles):
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = _grid(len(profiles), 3, 2.1)
+    figure, axes = grid(len(profiles), 3, 2.1)
     for axis, (title, profile) in zip(axes.flat, profiles.items(), strict=False):
         h = profile.conditional_entropy
         edges = np.arange(h.size + 1)
-        axis.stairs(h, edges, baseline=h[0], fill=True, color=_TC_COLOR, alpha=0.35)
-        axis.stairs(h, edges, baseline=h[-1], fill=True, color=_DTC_COLOR, alpha=0.35)
+        axis.stairs(h, edges, baseline=h[0], fill=True, color=TC_COLOR, alpha=0.35)
+        axis.stairs(h, edges, baseline=h[-1], fill=True, color=DTC_COLOR, alpha=0.35)
         axis.stairs(h, edges, baseline=None, color=INK, linewidth=1.6)
         axis.set(title=title, ylim=(0, 1.12 * h[0]), xlim=(0, h.size))
         axis.grid(visible=False)
@@ -117,11 +114,11 @@ def information_areas(profiles):
     for axis in axes[:, 0]:
         axis.set_ylabel("$h_j$ in nats")
     areas = [
-        Patch(color=_TC_COLOR, alpha=0.35, label="total correlation"),
-        Patch(color=_DTC_COLOR, alpha=0.35, label="dual total correlation"),
+        Patch(color=TC_COLOR, alpha=0.35, label="total correlation"),
+        Patch(color=DTC_COLOR, alpha=0.35, label="dual total correlation"),
     ]
     figure.legend(handles=areas, loc="outside upper left", ncols=2)
-    return _closed(figure)
+    return closed(figure)
 
 
 def mean_sizes(schedule, draws, sigmas=3):
@@ -160,7 +157,7 @@ def mean_sizes(schedule, draws, sigmas=3):
     axis.set(xlabel="iteration $k$", ylabel="mean unmasking size", xlim=(1, schedule.steps))
     axis.set_ylim(bottom=0)
     axis.legend()
-    return _closed(figure)
+    return closed(figure)
 
 
 def measured(panels, *, xlabel, ylabel, xscale="log", yscale="log", sigmas=2, lowest=0.0):
@@ -184,7 +181,7 @@ def measured(panels, *, xlabel, ylabel, xscale="log", yscale="log", sigmas=2, lo
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = _grid(len(panels), 2, 2.9, sharey=len(panels) > 1)
+    figure, axes = grid(len(panels), 2, 2.9, sharey=len(panels) > 1)
     for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
         zeros = 0
         for name, (x, exact, value, error) in lines.items():
@@ -216,7 +213,7 @@ def measured(panels, *, xlabel, ylabel, xscale="log", yscale="log", sigmas=2, lo
         axis.set_ylabel(ylabel)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=4)
-    return _closed(figure)
+    return closed(figure)
 
 
 def needed(panels, *, ylabel):
@@ -233,7 +230,7 @@ def needed(panels, *, ylabel):
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = _grid(len(panels), 2, 2.4, sharex=True, sharey=True)
+    figure, axes = grid(len(panels), 2, 2.4, sharex=True, sharey=True)
     for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
         longest = max((lengths for lengths, _ in lines.values()), key=len)
         axis.plot(longest, longest, linestyle=":", label="one token at a time", **BOUND)
@@ -248,7 +245,7 @@ def needed(panels, *, ylabel):
         axis.set_ylabel(ylabel)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=3)
-    return _closed(figure)
+    return closed(figure)
 
 
 def residual_ratios(schedules):
@@ -279,7 +276,7 @@ def residual_ratios(schedules):
         axis.set(title=title, xlabel="$j$", yscale="log", xlim=(0, length))
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=4)
-    return _closed(figure)
+    return closed(figure)
 
 
 def reveal(order, compositions):
@@ -297,7 +294,7 @@ def reveal(order, compositions):
     matplotlib.figure.Figure
     """
     figure, axes = plt.subplots(1, len(compositions), figsize=(WIDTH, 2.9), squeeze=False)
-    colors = ListedColormap(["#F2F2F2", "#A9C6DB", _TC_COLOR])
+    colors = ListedColormap(["#F2F2F2", "#A9C6DB", TC_COLOR])
     for axis, (title, sizes) in zip(axes[0], compositions.items(), strict=True):
         when = np.empty(order.size, dtype=int)
         when[order] = np.repeat(np.arange(len(sizes)), sizes)
@@ -314,7 +311,7 @@ def reveal(order, compositions):
         for i, name in enumerate(["masked", "revealed before", "revealed now, independently"])
     ]
     figure.legend(handles=patches, loc="outside upper left", ncols=3)
-    return _closed(figure)
+    return closed(figure)
 
 
 def starts(schedules):
@@ -339,7 +336,7 @@ def starts(schedules):
     axes[1].set(title=r"$E[W_j]\,/\,r_j$", xlabel="$j$")
     axes[1].set_ylim(bottom=0)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
-    return _closed(figure)
+    return closed(figure)
 
 
 def frontier(line, points):
@@ -363,7 +360,7 @@ def frontier(line, points):
         axis.plot(*point, **{**style, "linestyle": "none", "markersize": 8})
     axis.set(xlabel="constant for TC", ylabel="constant for DTC", xscale="log", yscale="log")
     axis.legend()
-    return _closed(figure)
+    return closed(figure)
 
 
 def gaps(panels):
@@ -379,10 +376,10 @@ def gaps(panels):
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = _grid(len(panels), 3, 2.2, sharex=True)
+    figure, axes = grid(len(panels), 3, 2.2, sharex=True)
     for axis, (title, (steps, expected, mixture)) in zip(axes.flat, panels.items(), strict=False):
-        axis.fill_between(steps, mixture, expected, color=_TC_COLOR, alpha=0.2, linewidth=0)
-        axis.plot(steps, expected, "o-", color=_TC_COLOR, label="expected KL")
+        axis.fill_between(steps, mixture, expected, color=TC_COLOR, alpha=0.2, linewidth=0)
+        axis.plot(steps, expected, "o-", color=TC_COLOR, label="expected KL")
         axis.plot(steps, mixture, "s--", color=INK, markersize=4, label="KL of the mixture")
         axis.set(title=title, ylim=(0, None))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -392,7 +389,7 @@ def gaps(panels):
         axis.set_ylabel("nats")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=2)
-    return _closed(figure)
+    return closed(figure)
 
 
 def sandwich(x, panels):
@@ -417,7 +414,7 @@ def sandwich(x, panels):
         axis.set(xlabel="iterations $K$", ylabel="$K$ times the constant", xscale="log")
         axis.set_ylim(0, 1.6 * value.max())
         axis.legend()
-    return _closed(figure)
+    return closed(figure)
 
 
 def rates(x, lines, limits):
@@ -446,7 +443,7 @@ def rates(x, lines, limits):
     axis.set(xlabel="$L / K$", ylabel="$K$ times the constant", xscale="log")
     axis.set_ylim(0, 1.3 * max(lines["TC-adaptive"]))
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=4)
-    return _closed(figure)
+    return closed(figure)
 
 
 def staircases(profile, compositions):
@@ -477,7 +474,7 @@ def staircases(profile, compositions):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(visible=False)
     axes[0, 0].set_ylabel("$h_j$ in nats")
-    return _closed(figure)
+    return closed(figure)
 
 
 def words(p, sampled):
@@ -498,54 +495,14 @@ def words(p, sampled):
     places = np.arange(p.size)
     figure, axis = plt.subplots(figsize=(WIDTH, 2.9))
     axis.bar(places, p.ravel(), color="#C9C9C9", label="data")
-    marks = zip(sampled.items(), (_TC_COLOR, _DTC_COLOR), "os", (-0.18, 0.18), strict=False)
+    marks = zip(sampled.items(), (TC_COLOR, DTC_COLOR), "os", (-0.18, 0.18), strict=False)
     for (name, q), color, marker, shift in marks:
         axis.plot(places + shift, q.ravel(), marker, color=color, label=name)
     axis.set_xticks(places, names, rotation=90, family="monospace")
     axis.set(ylabel="probability", xlim=(-0.7, p.size - 0.3))
     axis.grid(visible=False, axis="x")
     figure.legend(loc="outside upper left", ncols=3)
-    return _closed(figure)
-
-
-def calculators(rows):
-    """Time and memory of calculators on the same inputs.
-
-    Parameters
-    ----------
-    rows : list of dict
-        Each with ``case``, ``quantity``, ``calculator``, ``seconds`` and ``megabytes`` (None where
-        it was not measured).
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    marks = {
-        "ours": {"color": INK, "marker": "o"},
-        "numpy": {"color": "#8C8C8C", "marker": "x"},
-        "dit": {"color": "#B8860B", "marker": "^"},
-        "hoi": {"color": "#6A3D9A", "marker": "s"},
-    }
-    inputs = list(dict.fromkeys((row["case"], row["quantity"]) for row in rows))
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.9 + 0.21 * len(inputs)), sharey=True)
-    for axis, key in zip(axes, ("seconds", "megabytes"), strict=True):
-        for name, mark in marks.items():
-            shown = [row for row in rows if row["calculator"] == name and row[key]]
-            heights = [inputs.index((row["case"], row["quantity"])) for row in shown]
-            label = "bare numpy" if name == "numpy" else name
-            style = {"linestyle": "none", "markersize": 5, "label": label, **mark}
-            axis.plot([row[key] for row in shown], heights, **style)
-        for height, case in enumerate(inputs):
-            if height and case[0] != inputs[height - 1][0]:
-                axis.axhline(height - 0.5, color="#CFCFCF", linewidth=0.6)
-        axis.set(xscale="log", xlabel=key)
-        axis.grid(visible=False, axis="y")
-    axes[0].set_yticks(range(len(inputs)), [f"{case}: {quantity}" for case, quantity in inputs])
-    axes[0].set_ylim(len(inputs) - 0.5, -0.5)
-    axes[0].tick_params(axis="y", labelsize=8, length=0)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
-    return _closed(figure)
+    return closed(figure)
 
 
 def coverage(rows, repetitions, *, nominal=0.95):
@@ -568,10 +525,10 @@ def coverage(rows, repetitions, *, nominal=0.95):
     matplotlib.figure.Figure
     """
     targets = list(dict.fromkeys(row["target"] for row in rows))
-    figure, axes = _grid(len(targets), 4, 1.8, sharex=True, sharey=True)
+    figure, axes = grid(len(targets), 4, 1.8, sharex=True, sharey=True)
     for axis, target in zip(axes.flat, targets, strict=False):
         axis.axhline(nominal, color=INK, linewidth=0.9, linestyle="--")
-        for quantity, color, marker in [("TC", _TC_COLOR, "o"), ("DTC", _DTC_COLOR, "s")]:
+        for quantity, color, marker in [("TC", TC_COLOR, "o"), ("DTC", DTC_COLOR, "s")]:
             shown = [
                 (row["n"], row["held"], row["given"], 2 * row["warned"] > row["given"])
                 for row in rows
@@ -605,8 +562,8 @@ def coverage(rows, repetitions, *, nominal=0.95):
     for axis in axes[:, 0]:
         axis.set_ylabel("coverage")
     kinds = [
-        ("total correlation", _TC_COLOR, "o", "full"),
-        ("dual total correlation", _DTC_COLOR, "s", "full"),
+        ("total correlation", TC_COLOR, "o", "full"),
+        ("dual total correlation", DTC_COLOR, "s", "full"),
         ("mostly with a warning", INK, "o", "none"),
     ]
     handles = [
@@ -617,152 +574,10 @@ def coverage(rows, repetitions, *, nominal=0.95):
     promised = f"promised: {nominal:.0%}"
     handles.append(Line2D([], [], color=INK, linewidth=0.9, linestyle="--", label=promised))
     figure.legend(handles=handles, loc="outside upper left", ncols=4)
-    return _closed(figure)
+    return closed(figure)
 
 
-def gallery(members, *, steps, floor=1e-3):
-    """Distributions as small multiples: profile with its two areas, increments, and errors.
-
-    Below each profile the increments, and below these the expected KL of each schedule on one
-    scale for all panels, the least on a shaded row.
-
-    Parameters
-    ----------
-    members : dict
-        From a title to an ``InformationProfile``, ``{name of a look: expected KL}``,
-        ``{name of a look: what the schedule promises}`` and the least expected KL that is possible.
-    steps : int
-        The number of iterations behind the errors.
-    floor : float
-        Errors below it are hollow markers at the left edge.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    columns = min(3, len(members))
-    rows = -(-len(members) // columns)
-    figure = plt.figure(figsize=(WIDTH, 0.8 + 2.3 * rows))
-    # the first column has the labels
-    cells = figure.subfigures(rows, columns, squeeze=False, width_ratios=[1.1, 1, 1][:columns])
-    ceiling = 2 * max(max(errors.values()) for _, errors, _, _ in members.values())
-    for place, (title, (profile, errors, promises, best)) in enumerate(members.items()):
-        areas, increments, strip = cells.flat[place].subplots(3, 1, height_ratios=(3, 0.7, 1.5))
-        h = profile.conditional_entropy
-        edges = np.arange(h.size + 1)
-        areas.stairs(h, edges, baseline=h[0], fill=True, color=_TC_COLOR, alpha=0.35)
-        areas.stairs(h, edges, baseline=h[-1], fill=True, color=_DTC_COLOR, alpha=0.35)
-        areas.stairs(h, edges, baseline=None, color=INK, linewidth=1.4)
-        areas.set(ylim=(0, 1.32 * h[0]), xlim=(0, h.size))
-        areas.set_title(title, fontsize=9.5)
-        areas.yaxis.set_major_locator(MaxNLocator(3))
-        for x, side, name, value, color in [
-            (0.02, "left", "TC", profile.total_correlation, _TC_COLOR),
-            (0.98, "right", "DTC", profile.dual_total_correlation, _DTC_COLOR),
-        ]:
-            text = f"{name} {value:.3g}"
-            style = {"color": color, "fontsize": 9, "weight": "bold"}
-            areas.text(x, 0.98, text, ha=side, va="top", transform=areas.transAxes, **style)
-        increments.vlines(edges[1:-1], 0, profile.increments, color=INK, linewidth=1.3)
-        top = profile.increments.max()
-        increments.set(xlim=(0, h.size), ylim=(0, 1.1 * top if top > 0 else 1.0), yticks=[])
-        _errors(strip, errors, promises, best, floor, ceiling)
-        for axis in (areas, increments, strip):
-            axis.grid(visible=False)
-            axis.tick_params(labelsize=7.5, length=2, pad=1.5)
-        areas.tick_params(labelbottom=False)
-        if place % columns == 0:
-            areas.set_ylabel("$h_j$ in nats", fontsize=8.5)
-            increments.set_ylabel(r"$\Delta_j$", rotation=0, ha="right", va="center", fontsize=8.5)
-            strip.set_ylabel(f"$K = {steps}$", fontsize=8.5)
-        if place >= len(members) - columns:
-            strip.set_xlabel("expected KL in nats", fontsize=8.5)
-    names = dict.fromkeys(name for _, errors, _, _ in members.values() for name in errors)
-    handles = [
-        Patch(color=_TC_COLOR, alpha=0.35, label="total correlation"),
-        Patch(color=_DTC_COLOR, alpha=0.35, label="dual total correlation"),
-        *(Line2D([], [], **{**look(name), "linestyle": "none"}) for name in names),
-        Line2D([], [], color=INK, linewidth=1.2, label="optimal for the profile"),
-        Line2D([], [], marker="|", markersize=8, label="up to the promise", **BOUND),
-    ]
-    figure.legend(
-        handles=handles, loc="outside upper left", ncols=5, columnspacing=1.1, fontsize=8.5
-    )
-    return _closed(figure)
-
-
-def _errors(axis, errors, promises, best, floor, ceiling):
-    """One row for each schedule: its error, and a line to its promise; the best as one line."""
-    axis.set(xscale="log", xlim=(floor, ceiling), ylim=(len(errors) - 0.4, -0.6), yticks=[])
-    least = min(errors.values())
-    axis.axvline(max(best, floor), color=INK, linewidth=1.2)
-    for height, (name, error) in enumerate(errors.items()):
-        style = look(name)
-        color = style["color"]
-        axis.axhline(height, color="#E5E5E5", linewidth=0.6, zorder=0)
-        if error == least < max(errors.values()):
-            axis.axhspan(height - 0.5, height + 0.5, color=color, alpha=0.18, lw=0, zorder=0)
-        promise = promises.get(name, 0.0)
-        if promise > floor:
-            ends = [max(error, floor), promise]
-            axis.plot(ends, [height] * 2, color=color, linewidth=0.9, clip_on=False)
-            axis.plot(promise, height, "|", color=color, markersize=6, clip_on=False)
-        fill = "full" if error > floor else "none"
-        dots = {"color": color, "marker": style["marker"], "clip_on": False, "zorder": 3}
-        axis.plot(max(error, floor), height, fillstyle=fill, markersize=4.5, **dots)
-
-
-def families(paths, points, fans, *, ratio, threshold):
-    """Families in the plane of DTC and TC, and what the leaves of a tree tell of its root.
-
-    Parameters
-    ----------
-    paths : dict
-        From a name to DTC and TC along a path, each of shape (n,), and the place of its label.
-    points : dict
-        From a name to DTC and TC of a marked member, and the place of its label.
-    fans : dict
-        From a label to abscissae and ordinates of a line in the second panel.
-    ratio : float
-        TC over DTC at which the two adaptive schedules promise the same.
-    threshold : float
-        Where the second panel has a vertical line.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    figure, (plane, fan) = plt.subplots(1, 2, figsize=(WIDTH, 3.9), width_ratios=(1.5, 1))
-    low, high = 0.15, 400.0
-    x = np.geomspace(low, high, 200)
-    split = np.clip(ratio * x, low, high)
-    plane.fill_between(x, low, split, color=_TC_COLOR, alpha=0.13, linewidth=0)
-    plane.fill_between(x, split, high, color=_DTC_COLOR, alpha=0.13, linewidth=0)
-    dashes = ["-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1, 1))]
-    for (name, (dtc, tc, label)), style in zip(paths.items(), dashes, strict=False):
-        shown = (dtc > low) & (tc > low)
-        plane.plot(dtc[shown], tc[shown], color=INK, linestyle=style, linewidth=1.5)
-        plane.text(*label, name, fontsize=8.5, ha="center", va="center", style="italic")
-    for name, (dtc, tc, label) in points.items():
-        plane.plot(dtc, tc, "o", color=INK, markersize=4.5)
-        plane.text(*label, name, fontsize=8.5, ha="center", va="center")
-    words = {"fontsize": 8.5, "weight": "bold", "transform": plane.transAxes}
-    promise = "-adaptive\npromises less"
-    plane.text(0.03, 0.97, f"DTC{promise} error", va="top", color=_DTC_COLOR, **words)
-    plane.text(0.97, 0.03, f"TC{promise} error", ha="right", va="bottom", color=_TC_COLOR, **words)
-    plane.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
-    plane.set(xlabel="DTC in nats", ylabel="TC in nats", aspect="equal")
-    plane.grid(visible=False)
-    fan.axvline(threshold, color=INK, linewidth=0.9, linestyle="--")
-    shades = plt.get_cmap("cividis")(np.linspace(0.0, 0.85, len(fans)))
-    for (label, (x, y)), color in zip(fans.items(), shades, strict=True):
-        fan.plot(x, y, color=color, label=label, linewidth=1.6)
-    fan.set(xlabel=r"$2 \lambda^2$", ylabel=r"$I(\mathrm{root};\, \mathrm{leaves})$ in nats")
-    fan.legend()
-    return _closed(figure)
-
-
-def _grid(count, columns, height, **share):
+def grid(count, columns, height, **share):
     """Panels of one height in up to ``columns`` columns, below room for a legend."""
     columns = min(columns, count)
     rows = -(-count // columns)
@@ -773,7 +588,7 @@ def _grid(count, columns, height, **share):
     return figure, axes
 
 
-def _closed(figure):
+def closed(figure):
     # an open figure would be shown a second time by the notebook
     plt.close(figure)
     return figure
