@@ -281,7 +281,7 @@ def test_texts_have_one_line(argument, value):
         ({"measured": 1.5, "equals": 1.0, "atol": 0.6}, "1.5 ≈ 1; 0.5 off, 0.6 allowed;"),
         ({"measured": 1.5, "equals": 1.25, "rtol": 0.4}, "1.5 ≈ 1.25; 0.25 off, 0.5 allowed;"),
         (
-            {"measured": [1.0, 5.5], "equals": [1.5, 5.0], "rtol": 0.5},
+            {"measured": [5.5, 1.0], "equals": [5.0, 1.5], "rtol": 0.5},
             "1 to 5.5 ≈ 1.5 to 5; 0.5 off, 0.75 allowed; 2 compared",
         ),
         (
@@ -290,9 +290,9 @@ def test_texts_have_one_line(argument, value):
         ),
         (
             {
-                "measured": [1.5, 9.0],
-                "equals": [1.0, 10.0],
-                "standard_error": [0.125, 1.0],
+                "measured": [9.0, 1.5],
+                "equals": [10.0, 1.0],
+                "standard_error": [1.0, 0.125],
                 "sigmas": 4.5,
             },
             "1.5 to 9 ≈ 1 to 10; 4 standard errors apart, 4.5 allowed; 2 compared",
