@@ -28,7 +28,7 @@ _ROUNDING = Fraction(1e-9)
 
 _RELATIONS = {"equals": "=", "at_most": "<=", "at_least": ">="}
 
-_CHOICES = {"relation": ("=", "≈", "<=", ">="), "verdict": ("holds", "FAILS")}
+_CHOICES = {"relation": (*_RELATIONS.values(), "≈"), "verdict": ("holds", "FAILS")}
 
 # The keys of a claim, and the type of each value.
 _REQUIRED = {
