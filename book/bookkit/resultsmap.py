@@ -1,7 +1,8 @@
 """The results map: each claim of the book beside the checks of this build that verify it.
 
 A chapter's `bookkit.ledger.check` leaves a record in its notebook's outputs; this extension
-joins the records of all executed notebooks with `book/claims.yml`.
+joins the records of all executed notebooks with `book/claims.yml`. The statement of a claim is MyST
+text in which HTML stands as text; what comes from a record is text throughout.
 """
 
 import re
@@ -22,7 +23,10 @@ LOGGER = logging.getLogger(__name__)
 
 def contradictions(claims, checks):
     """Say where claims and checks disagree: one message per claim or unknown name."""
+    checks = list(checks)
     checked = {check.claim for check in checks}
+    for name in sorted({check.claim for check in checks if check.verdict != "holds"}):
+        yield f"a check of {name!r} fails"
     for name in sorted(checked - claims.keys()):
         yield f"a check names the unknown claim {name!r}"
     for name, claim in claims.items():
@@ -45,22 +49,40 @@ def _count(number, noun):
 def origins(checks):
     """Say which of the checked numbers this build computed, and which were recorded, where."""
     if not all(check.recorded for check in checks):
-        yield "**recomputed in this build**"
-    yield from dict.fromkeys(f"**{line}**" for check in checks if (line := check.recorded))
+        yield "recomputed in this build"
+    yield from dict.fromkeys(check.recorded for check in checks if check.recorded)
 
 
 def closest_calls(checks):
     """Quote the slack of the tightest bound and of the loosest equality."""
-    bounds = [check for check in checks if check.relation != "="]
-    equalities = [check for check in checks if check.relation == "="]
+    equalities = [check for check in checks if check.relation in ("=", "≈")]
+    bounds = [check for check in checks if check.relation not in ("=", "≈")]
     if bounds:
-        yield f"bounds: least slack {min(bounds, key=_deviation).slack}"
+        yield f"bounds: least slack {min(bounds, key=lambda check: check.distance).slack}"
     if equalities:
-        yield f"equalities: {max(equalities, key=_deviation).slack}"
+        yield f"equalities: {max(equalities, key=_looseness).slack}"
 
 
-def _deviation(check):
-    return float(check.slack.split()[0].replace(",", "")), check.slack != "0, exactly"
+def _looseness(check):
+    return check.relation == "≈", check.distance, check.slack != "0, exactly"
+
+
+def parse_line(directive, text):
+    """Return the nodes of one line of MyST text, in which HTML stands as text."""
+    (paragraph,) = directive.parse_text_to_nodes(text)
+    for raw in list(paragraph.findall(nodes.raw)):
+        raw.replace_self(nodes.Text(raw.astext()))
+    return paragraph.children
+
+
+def stacked(lines):
+    """Return a paragraph of lines, each a list of nodes."""
+    paragraph = nodes.paragraph()
+    for number, line in enumerate(lines):
+        if number:
+            paragraph += nodes.raw("", "<br />", format="html")
+        paragraph += line
+    return paragraph
 
 
 def build_claims(env):
@@ -93,22 +115,27 @@ class ResultsMap(SphinxDirective):
         header = ["Claim", "Where", "Code and tests", "Status"]
         rows = []
         for name, claim in claims.items():
+            text = parse_line(self, f"**{name}** {claim['statement']}")
+            label = nodes.fully_normalize_name(f"claim-{name}")
+            statement = nodes.paragraph("", "", *text, names=[label])
+            self.state.document.note_explicit_target(statement)
             where = f"{{doc}}`/{claim['chapter']}`"
             if "theorem" in claim:
                 where = f"{{prf:ref}}`{claim['theorem']}`"
+            places = [parse_line(self, where), [nodes.Text(f"source: {claim['source']}")]]
             functions = [
-                f"{{py:obj}}`{re.sub(MODULES, '', function)} <{function}>`"
+                parse_line(self, f"{{py:obj}}`{re.sub(MODULES, '', function)} <{function}>`")
                 for function in claim["functions"]
             ]
             parts = chain.from_iterable(test.split("::") for test in claim["tests"])
-            tests = [f"`{part}`" for part in dict.fromkeys(parts)]  # each file once
-            status = [claim.get("status", "")]
+            tests = [[nodes.literal("", part)] for part in dict.fromkeys(parts)]  # each file once
             if name in checked:
                 checks = checked[name]
-                status = [*origins(checks), tally(checks), *closest_calls(checks)]
-            cells = [[where, f"source: {claim['source']}"], [*functions, *tests], status]
-            statement = f"(claim-{name})=\n**{name}** {claim['statement']}"
-            rows.append([statement, *("\\\n".join(lines) for lines in cells)])
+                status = [[nodes.strong("", origin)] for origin in origins(checks)]
+                status += [[nodes.Text(line)] for line in (tally(checks), *closest_calls(checks))]
+            else:
+                status = [[nodes.Text(claim.get("status", ""))]]
+            rows.append([statement, *map(stacked, (places, functions + tests, status))])
         return [table(self, header, rows, "results-map")]
 
 
@@ -117,22 +144,27 @@ class Ledger(SphinxDirective):
 
     def run(self):
         header = ["Claim", "Check", "Measured", "", "Expected", "Slack", "Compared"]
-        boxes = []
+        claims, boxes = build_claims(self.env), []
         for page, checks in build_checks(self.env).items():
             if not checks:
                 continue
             rows = [
-                [f"[{check.claim}](#claim-{check.claim})"]
-                + [
-                    nodes.paragraph("", text)
-                    for text in (
-                        check.name,
-                        check.measured,
-                        check.relation,
-                        check.expected,
-                        check.slack,
-                        f"{check.comparisons:,}",
-                    )
+                [
+                    # the name of a claim is safe in a link; another name is text
+                    f"[{check.claim}](#claim-{check.claim})"
+                    if check.claim in claims
+                    else nodes.paragraph("", check.claim),
+                    *(
+                        nodes.paragraph("", text)
+                        for text in (
+                            check.name,
+                            check.measured,
+                            check.relation,
+                            check.expected,
+                            check.slack,
+                            f"{check.comparisons:,}",
+                        )
+                    ),
                 ]
                 for check in checks
             ]
@@ -150,9 +182,9 @@ class ChapterClaims(SphinxDirective):
         items = nodes.bullet_list(classes=["chapter-claims"])
         for name, claim in build_claims(self.env).items():
             if claim["chapter"] == self.env.docname:
-                text = f"[{name}](#claim-{name}) {claim['statement']}"
-                (paragraph,) = self.parse_text_to_nodes(text)
-                paragraph += [nodes.Text(" "), Verdict(claim=name, status=claim.get("status"))]
+                text = parse_line(self, f"[{name}](#claim-{name}) {claim['statement']}")
+                paragraph = nodes.paragraph("", "", *text, nodes.Text(" "))
+                paragraph += Verdict(claim=name, status=claim.get("status"))
                 items += nodes.list_item("", paragraph)
         return [items]
 
