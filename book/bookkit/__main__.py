@@ -86,7 +86,7 @@ def _remote_workers(experiment, options, device):
             f"no scheduler with workers answers at {options.scheduler}: {error}"
         ) from None
     except Exception as error:
-        raise Refused(f"the workers of {options.scheduler} cannot run it: {error!r}") from None
+        raise Refused(f"{options.scheduler} and its workers cannot run it: {error!r}") from None
     for worker, names in different.items():
         if names:
             raise Refused(f"the worker {worker} has not what is here: {names}")
