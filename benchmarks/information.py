@@ -15,9 +15,7 @@ status is nonzero if a limit is missed.
 
 import argparse
 import json
-import os
 import platform
-import subprocess
 import sys
 import tracemalloc
 from dataclasses import asdict, dataclass
@@ -26,10 +24,10 @@ from functools import partial
 from importlib.metadata import version
 from itertools import combinations
 from math import log
-from pathlib import Path
 
 import numpy as np
 from bookkit.examples import random_joint
+from bookkit.records import ROOT, commit, device_in_words, write
 from schedules import seconds
 from scipy.stats import norm
 
@@ -51,7 +49,7 @@ try:
 except ImportError:
     hoi = None
 
-RECORD = Path(__file__).parents[1] / "book" / "results" / "calculators.json"
+RECORD = ROOT / "book/results/calculators.json"
 
 
 @dataclass(frozen=True)
@@ -269,31 +267,16 @@ def provenance():
     def installed(package):
         return version(package) if package in sys.modules else None
 
-    cpu = platform.processor()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = next((li.split(":")[1].strip() for li in lines if li.startswith("model name")), cpu)
-    git = ["git", "-C", str(RECORD.parents[2])]
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
-    sources = ["--", ".", ":(exclude)book/results"]  # one recording does not mark the next
-    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", *sources], check=False)
+    made = commit()
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{cpu}, {os.cpu_count()} cores",
+        "machine": device_in_words("cpu"),
         "python": platform.python_version(),
         "versions": {name: installed(name) for name in ("numpy", "scipy", "dit", "hoi", "jax")},
-        "commit": commit.stdout.strip() or None,
-        "uncommitted changes": changed.returncode != 0,
+        "commit": made.removesuffix("-dirty"),
+        "uncommitted changes": made.endswith("-dirty"),
         "memory": "peak of tracemalloc, megabytes",
     }
-
-
-def write(path, content):
-    """Write JSON so that a killed run leaves the earlier file whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    temporary.replace(path)
 
 
 def main():
@@ -320,14 +303,12 @@ def main():
     for limit in limits:
         print(limit)
     if record:
-        write(
-            RECORD,
-            {
-                "provenance": provenance(),
-                "rows": [asdict(row) for row in rows],
-                "limits": [asdict(limit) | {"holds": limit.holds} for limit in limits],
-            },
-        )
+        content = {
+            "provenance": provenance(),
+            "rows": [asdict(row) for row in rows],
+            "limits": [asdict(limit) | {"holds": limit.holds} for limit in limits],
+        }
+        write(RECORD, json.dumps(content, indent=1) + "\n")
     raise SystemExit(not all(limit.holds for limit in limits))
 
 

@@ -1,140 +1,52 @@
 """The command: list and run the experiments of the book."""
 
 import argparse
-import ast
+import fcntl
 import json
 import os
-import secrets
 import shutil
+import socket
 import sys
+import tempfile
 import time
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import yaml
-
-from bookkit.notebooks import execute
 from bookkit.records import (
     Recorded,
     Refused,
     book_folder,
-    cells_of,
     choices,
     commit,
     device_in_words,
     digest,
-    package_digest,
-    plain,
-    source_digest,
-    version_of,
+    file_digest,
+    missing,
+    plain_name,
+    read_record,
+    versions,
     write,
 )
-from bookkit.sweeps import PATIENCE, Run
+from bookkit.sources import digest_of
+from bookkit.workers import PATIENCE, Run, client_of, differing
 from dlm_core import __version__
 
-_PROFILES = ("paper", "gpu")  # besides "quick", which changes no parameter
+try:
+    import yaml
 
-
-@dataclass(frozen=True)
-class _Experiment:
-    """A notebook with its parameters; ``profiles`` maps a profile to those that it changes."""
-
-    path: Path
-    title: str
-    source: str
-    defaults: dict
-    profiles: dict
-
-
-def _catalogue(folder):
-    """All experiments of a folder by name, their profiles checked."""
-    paths = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
-    listed = folder / "profiles.yml"
-    text = listed.read_text(encoding="utf-8") if listed.exists() else ""
-    profiles = yaml.safe_load(text) or {}
-    for name in profiles:
-        if name not in paths:
-            raise Refused(f"profiles.yml names the unknown experiment {name!r}{choices(paths)}")
-    return {name: _experiment(path, profiles.get(name, {})) for name, path in paths.items()}
-
-
-def _experiment(path, overrides):
-    cells = cells_of(path)
-    headings = (
-        line.removeprefix("# ")
-        for kind, _, text in cells
-        if kind == "markdown"
-        for line in text.splitlines()
-        if line.startswith("# ")
-    )
-    defaults = _defaults(path, cells)
-    profiles = {"quick": {}}
-    for profile, changes in overrides.items():
-        if profile not in _PROFILES:
-            raise Refused(
-                f"profiles.yml names the unknown profile {profile!r} of {path.stem}"
-                f"{choices(_PROFILES)}"
-            )
-        profiles[profile] = _typed(changes, defaults, f"profile {profile} of {path.stem}")
-    return _Experiment(path, next(headings, path.stem), source_digest(cells), defaults, profiles)
-
-
-def _defaults(path, cells):
-    """Names and values in the cell tagged ``parameters``."""
-    texts = [text for _, tags, text in cells if "parameters" in tags]
-    if len(texts) != 1:
-        raise Refused(f"{path.name} must have one cell tagged 'parameters', got {len(texts)}")
-    defaults = {}
-    for statement in ast.parse(texts[0]).body:
-        try:
-            (target,) = statement.targets
-            value = ast.literal_eval(statement.value)
-            defaults[target.id] = plain(target.id, value)
-        except (AttributeError, TypeError, ValueError):
-            raise Refused(
-                f"the parameters of {path.name} must be lines `name = literal` with a finite "
-                f"number, string, boolean or list, got `{ast.unparse(statement)}`"
-            ) from None
-    return defaults
-
-
-def _typed(given, defaults, where):
-    """Return ``given`` with each value in the type of its default."""
-    typed = {}
-    for name, value in given.items():
-        if name not in defaults:
-            raise Refused(f"{where} names the unknown parameter {name!r}{choices(defaults)}")
-        default = defaults[name]
-        try:
-            typed[name] = plain(f"parameter {name!r}", _like(value, default))
-        except TypeError:
-            raise Refused(
-                f"{where}: parameter {name!r} must be of type {type(default).__name__} like its "
-                f"default {default!r}, got {value!r} of type {type(value).__name__}"
-            ) from None
-        except ValueError as error:
-            raise Refused(f"{where}: {error}") from None
-    return typed
-
-
-def _like(value, default):
-    """Return ``value`` in the type of ``default``; an int may stand for a float."""
-    if isinstance(default, float) and type(value) is int:
-        return float(value)
-    if type(value) is not type(default):
-        raise TypeError
-    if isinstance(value, list) and default:
-        return [_like(entry, default[0]) for entry in value]
-    return value
+    from bookkit.experiments import catalogue
+    from bookkit.notebooks import check_requirements, execute
+except ModuleNotFoundError as error:
+    print(missing(error.name), file=sys.stderr)
+    sys.exit(2)
 
 
 def _provenance(experiment, options, parameters):
     """What is known of a result before it is computed."""
     device = parameters.get("device", "cpu")
     if options.scheduler:
-        workers, device_words = _remote_workers(options.scheduler, device)
+        workers, device_words = _remote_workers(experiment, options, device)
     else:
         workers = options.workers or parameters.get("workers")
         workers = workers or (os.cpu_count() if device == "cpu" else 1)
@@ -145,10 +57,9 @@ def _provenance(experiment, options, parameters):
         "parameters": parameters,
         "seed": parameters.get("seed"),
         "source": experiment.source,
-        "package": package_digest(),
+        "modules": experiment.modules,
         "version": __version__,
-        "numpy": np.__version__,
-        "torch": version_of("torch"),
+        **versions(),
         "device": device_words,
         "workers": workers,
         "date": datetime.now(UTC).date().isoformat(),
@@ -156,16 +67,29 @@ def _provenance(experiment, options, parameters):
     }
 
 
-def _remote_workers(scheduler, device):
+def _remote_workers(experiment, options, device):
     """How many workers a scheduler has, and their devices in words."""
-    from distributed import Client
-
+    here = experiment.modules, str(experiment.path.parent.resolve()), versions()
     try:
-        with Client(scheduler, timeout=PATIENCE) as client:
+        with client_of(options.scheduler, options.tls) as client:
             client.wait_for_workers(1, timeout=PATIENCE)
-            devices = client.run(device_in_words, device)
-    except OSError as error:
-        raise Refused(f"no scheduler with workers answers at {scheduler}: {error}") from None
+
+            async def ask(*question):
+                return await client.run(*question)
+
+            different = client.sync(ask, differing, *here, callback_timeout=PATIENCE)
+            devices = client.sync(ask, device_in_words, device, callback_timeout=PATIENCE)
+    except Refused:
+        raise
+    except (OSError, TimeoutError, ValueError) as error:
+        raise Refused(
+            f"no scheduler with workers answers at {options.scheduler}: {error}"
+        ) from None
+    except Exception as error:
+        raise Refused(f"{options.scheduler} and its workers cannot run it: {error!r}") from None
+    for worker, names in different.items():
+        if names:
+            raise Refused(f"the worker {worker} has not what is here: {names}")
     return len(devices), "; ".join(sorted(set(devices.values())))
 
 
@@ -199,7 +123,7 @@ def _parser():
         help="run one and record its result",
         description="Run an experiment and record FOLDER/NAME.PROFILE.json, its result, and "
         "FOLDER/NAME.PROFILE.ipynb, its executed notebook. A run that was killed or failed goes on "
-        "where it stopped when the same command is given again.",
+        "from its finished points when the same command is given again.",
     )
     run.set_defaults(command=_run_command)
     run.add_argument("name", metavar="NAME", help="a notebook of the experiments folder")
@@ -226,30 +150,49 @@ def _parser():
         "else as many as CPUs, or 1 when `device` is not cpu",
     )
     where.add_argument(
-        "--scheduler", metavar="ADDRESS", help="a running Dask scheduler to use instead"
+        "--scheduler",
+        metavar="ADDRESS",
+        help="a running Dask scheduler to use instead. Whoever controls it or can reach it can run "
+        "any code as you, here and on its workers (Dask exchanges pickles): use one that you "
+        "trust, on a network that you trust, or --tls. If it has no worker for "
+        f"{PATIENCE:g} seconds (DLM_PATIENCE in the environment), the run ends",
+    )
+    run.add_argument(
+        "--tls",
+        nargs=3,
+        metavar=("CA", "CERT", "KEY"),
+        help="PEM files with which to speak to a scheduler at tls://...: nothing is then said "
+        "unencrypted, or to one whose certificate the authority has not signed",
     )
     return parser
 
 
 def _list_command(options):
     results = options.results or book_folder("results")
-    experiments = _catalogue(options.experiments or book_folder("experiments"))
+    experiments = catalogue(options.experiments or book_folder("experiments"))
     for name, experiment in experiments.items():
         print(f"{name}: {experiment.title}")
         for profile, changes in experiment.profiles.items():
             path = results / f"{name}.{profile}.json"
             words = ", ".join(f"{key}={value}" for key, value in changes.items())
             print(f"  {profile:<6} {words or 'the parameters of the notebook'}")
-            if path.exists():
-                facts = json.loads(path.read_text(encoding="utf-8"))["provenance"]
-                print(f"         recorded {facts['date']} on {facts['device']}")
-            else:
-                print("         not recorded")
+            print(f"         {_state(path, _again(name, profile))}")
     return 0
 
 
+def _state(path, again):
+    if not path.exists():
+        return "not recorded"
+    try:
+        facts = read_record(path, again).provenance
+    except ValueError as error:
+        return str(error)
+    return f"recorded {facts['date']} on {facts['device']}"
+
+
 def _run_command(options):
-    experiments = _catalogue(options.experiments or book_folder("experiments"))
+    plain_name("NAME", options.name)
+    experiments = catalogue(options.experiments or book_folder("experiments"))
     if options.name not in experiments:
         raise Refused(f"unknown experiment {options.name!r}{choices(experiments)}")
     experiment = experiments[options.name]
@@ -257,54 +200,121 @@ def _run_command(options):
         raise Refused(
             f"{options.name} has no profile {options.profile!r}{choices(experiment.profiles)}"
         )
-    changes = experiment.profiles[options.profile] | _changes(options.changes, experiment.defaults)
+    changes = experiment.profiles[options.profile] | _changes(options.changes, experiment)
     if options.changes and options.results is None:
         raise Refused("-p asks for --results, so that no recorded result is replaced by accident")
     if options.workers is not None and options.workers < 1:
         raise Refused(f"--workers must be at least 1, got {options.workers}")
-    results = options.results or book_folder("results")
-    target = results / f"{options.name}.{options.profile}.json"
-    provenance = _provenance(experiment, options, experiment.defaults | changes)
-    run = Run(
-        folder=str((results / ".partial" / target.stem).resolve()),
-        token=secrets.token_hex(4),
-        digest=digest(
-            [provenance[key] for key in ("source", "package", "parameters", "numpy", "torch")]
-        ),
-        package=provenance["package"],
-        workers=provenance["workers"],
-        scheduler=options.scheduler,
-    )
-    Path(run.folder).mkdir(parents=True, exist_ok=True)
+    if options.tls and not options.scheduler:
+        raise Refused("--tls asks for --scheduler: local workers are reached through no network")
+    for path in options.tls or []:
+        if not Path(path).is_file():
+            raise Refused(f"--tls names {path!r}, which is no file")
+    check_requirements()
+    provenance = _provenance(experiment, options, experiment.parameters(options.profile, **changes))
+    target = (options.results or book_folder("results")) / f"{options.name}.{options.profile}.json"
+    with _reserved(target) as partial, tempfile.TemporaryDirectory(prefix="bookkit-") as own:
+        depends = digest(
+            [provenance[key] for key in ("source", "modules", "parameters", *versions())]
+        )
+        run = Run(
+            kept=str(partial / depends[:16]),
+            state=str(Path(own, "sweeps.json")),
+            digest=depends,
+            experiments=str(experiment.path.parent.resolve()),
+            cells=[digest_of(cell) for cell in experiment.measuring],
+            modules=experiment.modules,
+            versions=versions(),
+            workers=provenance["workers"],
+            scheduler=options.scheduler,
+            tls=options.tls and [str(Path(path).resolve()) for path in options.tls],
+        )
+        return _recorded(experiment, changes, run, target, provenance)
+
+
+def _recorded(experiment, changes, run, target, provenance):
+    """Execute and record; return the exit status."""
     start = time.perf_counter()
     log = execute(experiment.path, changes, run)
-    if log is None:
-        print(
-            f"{options.name} did not finish, so nothing is recorded; the same command goes on from "
-            "the points that are done",
-            file=sys.stderr,
-        )
-        return 1
-    finished = run.finished
-    if not finished:
-        raise Refused(f"{options.name} calls no sweep, so there is nothing to record")
-    sweeps = {name: found["rows"] for name, found in finished.items()}
+    swept = run.swept
+    if log is not None and not swept:
+        raise Refused(f"{experiment.path.stem} calls no sweep, so there is nothing to record")
+    if log is None or not all(swept.values()):
+        return _unfinished(experiment, run)
+    sweeps = {name: found["rows"] for name, found in swept.items()}
     rows = [row for found in sweeps.values() for row in found]
     provenance |= {
         "points": len(rows),
-        "resumed": sum(found["resumed"] for found in finished.values()),
+        "resumed": sum(found["resumed"] for found in swept.values()),
         "seconds": round(time.perf_counter() - start, 1),
         "point_seconds": round(sum(row["seconds"] for row in rows), 1),
+        "rows": digest(sweeps),
     }
-    write(target.with_suffix(".ipynb"), log)
-    write(target, json.dumps({"provenance": provenance, "sweeps": sweeps}, indent=1) + "\n")
-    # Other runs of the experiment, of older code or killed a moment ago, may still write there.
-    shutil.rmtree(run.folder, ignore_errors=True)
+    beside = target.with_suffix(".ipynb")
+    try:
+        # In this order: the result names the notebook, and an older one does not fit.
+        write(beside, log)
+        provenance["notebook"] = file_digest(beside)
+        write(target, json.dumps({"provenance": provenance, "sweeps": sweeps}, indent=1) + "\n")
+    except OSError as error:
+        print(f"{target} cannot be written: {error}", file=sys.stderr)
+        return _unfinished(experiment, run)
+    kept = Path(run.kept)
+    shutil.rmtree(kept, ignore_errors=True)
+    with suppress(OSError):  # points of other parameters or other code
+        kept.parent.rmdir()
     print(f"{target}: {len(rows)} points. {Recorded(provenance, sweeps).line}")
     return 0
 
 
-def _changes(pairs, defaults):
+def _unfinished(experiment, run):
+    """Say what is left of a run, and return its exit status."""
+    kept = len(list(Path(run.kept).glob("[!.]*.json")))
+    print(
+        f"{experiment.path.stem} did not finish, so nothing is recorded; "
+        + (
+            f"the same command goes on from the {kept} finished points that are kept"
+            if kept
+            else "no finished point is kept"
+        ),
+        file=sys.stderr,
+    )
+    return 1
+
+
+@contextmanager
+def _reserved(target):
+    """The folder of the target's finished points, while no other run may record the target."""
+    partial = target.parent / ".partial" / target.stem
+    try:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass  # a result can be written there
+        lock = partial.with_name(f"{partial.name}.lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"the results folder {target.parent} cannot be written: {error}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise Refused(
+                f"{target} is being recorded by another run ({lock.read().strip()}): wait for it, "
+                "or give --results another folder"
+            ) from None
+        except OSError as error:
+            raise Refused(f"{lock.name} cannot be locked: {error}") from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} of {socket.gethostname()}\n")
+        lock.flush()
+        yield partial.resolve()
+
+
+def _again(name, profile):
+    return f"`python -m bookkit run {name} --profile {profile}`"
+
+
+def _changes(pairs, experiment):
     changes = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
@@ -314,7 +324,7 @@ def _changes(pairs, defaults):
             changes[name] = yaml.safe_load(text)
         except yaml.YAMLError:
             raise Refused(f"-p {name} must have a value in YAML, got {text!r}") from None
-    return _typed(changes, defaults, "-p")
+    return experiment.typed(changes, "-p")
 
 
 if __name__ == "__main__":

@@ -13,15 +13,18 @@ import os
 import sys
 import tempfile
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from nbclient import NotebookClient
 
-from bookkit.records import ROOT
-from bookkit.sweeps import PATIENCE, VARIABLE
+from bookkit.records import ROOT, Refused, missing, write
+from bookkit.workers import VARIABLE
 
 BOOK = ROOT / "book"
+PATIENCE = 60  # seconds for a kernel to answer
 
 # Of every notebook that is stored, whatever kernel ran it.
 METADATA = {
@@ -43,10 +46,7 @@ def refresh(path):
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     notebook.metadata = METADATA
-    # Written beside the chapter and moved over it: a killed run leaves the chapter whole.
-    fresh = path.with_suffix(".fresh")
-    nbformat.write(notebook, fresh)
-    fresh.replace(path)
+    write(path, nbformat.writes(notebook) + "\n")
     return notebook
 
 
@@ -57,10 +57,20 @@ def first_picture(notebook):
     return base64.b64decode(next(filter(None, pictures)))
 
 
+def check_requirements():
+    """Refuse to go on without what runs a notebook and its workers."""
+    for package in ("cloudpickle", "ipykernel", "papermill", "tqdm"):
+        if find_spec(package) is None:
+            raise Refused(missing(package))
+    try:
+        KernelSpecManager().get_kernel_spec("python3")
+    except NoSuchKernel:
+        raise Refused(missing("a Jupyter kernel named 'python3'")) from None
+
+
 def execute(path, parameters, run):
     """Execute a notebook and return it as text to store; None if it fails or is interrupted."""
     import papermill
-    from nbclient.exceptions import DeadKernelError
 
     # An interrupted cell leaves a task behind whose exception nobody asks for.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
@@ -77,8 +87,11 @@ def execute(path, parameters, run):
             start_timeout=PATIENCE,
             iopub_timeout=PATIENCE,
         )
-    except (papermill.PapermillExecutionError, DeadKernelError, KeyboardInterrupt) as error:
-        print(str(error) or "interrupted", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return None
+    except (papermill.PapermillExecutionError, RuntimeError) as error:
+        print(error, file=sys.stderr)  # a RuntimeError: the kernel died, or did not answer
         return None
     finally:
         del os.environ[VARIABLE]

@@ -1,9 +1,6 @@
 """What every page of the book shares: fresh execution, MathJax and its macros, provenance."""
 
-import hashlib
-import os
 import shutil
-import subprocess
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +9,8 @@ import yaml
 from docutils import nodes
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.util.docutils import SphinxDirective
+
+from bookkit.records import commit, digest, file_digest, threads_in_words
 
 # What a notebook's results depend on besides its own cells.
 SOURCES = (
@@ -26,23 +25,10 @@ SOURCES = (
 MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
 
 
-def digest(root):
+def digest_of_sources(root):
     """Return a hash of all files that `SOURCES` names under `root`."""
-    total = hashlib.sha256()
-    for path in sorted({path for pattern in SOURCES for path in root.glob(pattern)}):
-        if path.is_file():
-            name = path.relative_to(root).as_posix()
-            total.update(f"{name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
-    return total.hexdigest()
-
-
-def commit(root):
-    """Return the short commit of the tree at `root`, marked when the tree differs from it."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    if shutil.which("git") is None:
-        return "unversioned"
-    found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unversioned"
+    paths = {path for pattern in SOURCES for path in root.glob(pattern) if path.is_file()}
+    return digest({path.relative_to(root).as_posix(): file_digest(path) for path in paths})
 
 
 def load_macros(root):
@@ -80,7 +66,7 @@ class NotationTable(SphinxDirective):
 def configure(app, config):
     """Hand the digest and the macros to Sphinx."""
     root = Path(app.srcdir)
-    config.bookkit_digest = digest(root)
+    config.bookkit_digest = digest_of_sources(root)
     macros = {
         name: [entry["tex"], entry["args"]] if "args" in entry else entry["tex"]
         for name, entry in load_macros(root).items()
@@ -97,9 +83,9 @@ def add_provenance(app, doctree):
     facts = [
         "Computed in this build",
         f"{execution['runtime']:.1f} s",
-        f"CPU, {os.cpu_count()} threads",
+        threads_in_words(),
         date.today().isoformat(),
-        f"commit {commit(app.srcdir)}",
+        f"commit {commit(app.srcdir, results=True)}",
     ]
     title = next(doctree.findall(nodes.title))
     strip = nodes.paragraph("", " · ".join(facts), classes=["provenance"])

@@ -15,15 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-import dlm_core
-
-__all__ = ["Recorded", "load"]
+__all__ = ["Recorded", "load", "select"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class Refused(ValueError):
-    """A request that the command turns down before any work; the text is for its user."""
+    """A request that is turned down before any work; the text is for its user."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +53,92 @@ class Recorded:
         )
 
     @property
+    def changes(self):
+        """What the rows depend on that is not as it was recorded, in words: a list of str.
+
+        It is the measuring cells (up to the last that calls ``sweep``), the modules of this
+        repository that they read, and the profile's parameters. Docstrings, comments and what only
+        draws do not count; neither do versions of Python and its packages, which are part of the
+        provenance.
+        """
+        from bookkit.experiments import read  # which has need of this module
+
+        facts = self.provenance
+        path = book_folder("experiments") / f"{facts['experiment']}.ipynb"
+        if not path.exists():
+            return [f"there is no {path.name}"]
+        experiment = read(path)
+        changes = []
+        if experiment.source != facts["source"]:
+            changes.append("the measuring cells")
+        if experiment.parameters(facts["profile"]) != facts["parameters"]:
+            changes.append(f"the parameters of profile {facts['profile']}")
+        now, then = experiment.modules, facts.get("modules", {})
+        changes += [name for name in sorted({*now, *then}) if now.get(name) != then.get(name)]
+        return changes
+
+    @property
     def is_current(self):
-        """Whether the experiment's code cells are still those that were recorded."""
-        path = book_folder("experiments") / f"{self.provenance['experiment']}.ipynb"
-        return path.exists() and source_digest(cells_of(path)) == self.provenance["source"]
+        """Whether nothing that the rows depend on has changed: see `changes`."""
+        return not self.changes
 
     def columns(self, name):
         """The rows of one sweep as a dictionary of arrays."""
         rows = self.sweeps[name]
-        return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+        return dict(zip(rows[0], select(rows, *rows[0]), strict=True))
+
+    def select(self, name, /, *columns, **conditions):
+        """Some rows or columns of one sweep: `select` of its rows.
+
+        Parameters
+        ----------
+        name : str
+            Of the measure function.
+        """
+        if name not in self.sweeps:
+            raise ValueError(f"name must be that of a sweep, got {name!r}{choices(self.sweeps)}")
+        return select(self.sweeps[name], *columns, **conditions)
+
+
+def select(rows, /, *columns, **conditions):
+    """The rows that meet conditions, or columns of these rows.
+
+    Parameters
+    ----------
+    rows : list of dict
+        What a sweep returned.
+    *columns : str
+        Names of columns.
+    **conditions
+        A row meets ``name=value`` if its entry of that name equals the value.
+
+    Returns
+    -------
+    list of dict, or list of ndarray
+        The rows, in their order; if columns are named, an array for each instead.
+
+    Raises
+    ------
+    ValueError
+        If rows have no entry of a given name, or no row meets the conditions.
+
+    Examples
+    --------
+    >>> rows = [{"steps": 1, "kl": 0.5}, {"steps": 2, "kl": 0.25}]
+    >>> select(rows, steps=2)
+    [{'steps': 2, 'kl': 0.25}]
+    >>> steps, kl = select(rows, "steps", "kl")
+    >>> kl
+    array([0.5 , 0.25])
+    """
+    for name in (*columns, *conditions):
+        if not all(name in row for row in rows):
+            raise ValueError(f"rows have no entry {name!r}{choices(rows[0])}")
+    found = [row for row in rows if all(row[name] == conditions[name] for name in conditions)]
+    if not found:
+        words = ", ".join(f"{name}={value!r}" for name, value in conditions.items())
+        raise ValueError(f"no row has {words}" if rows else "rows must not be empty")
+    return [np.array([row[name] for row in found]) for name in columns] if columns else found
 
 
 def load(name, profile):
@@ -73,40 +148,66 @@ def load(name, profile):
     ------
     FileNotFoundError
         If there is none; the message says how to record it.
+    ValueError
+        If a name is not plain, or the files are not as they were written: a number differs, or
+        the executed notebook beside the result is of another run.
     """
+    plain_name("name", name)
+    plain_name("profile", profile)
     path = book_folder("results") / f"{name}.{profile}.json"
+    again = f"`python -m bookkit run {name} --profile {profile}`"
     if not path.exists():
         raise FileNotFoundError(
-            f"nothing is recorded for experiment {name!r} with profile {profile!r}: run "
-            f"`python -m bookkit run {name} --profile {profile}`"
+            f"nothing is recorded for experiment {name!r} with profile {profile!r}: run {again}"
         )
-    return Recorded(**json.loads(path.read_text(encoding="utf-8")))
+    return read_record(path, again)
+
+
+def read_record(path, again):
+    """The record at ``path``, verified; ``again`` is the command that makes it anew."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        record = Recorded(content["provenance"], content["sweeps"])
+        rows, notebook = record.provenance["rows"], record.provenance["notebook"]
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(f"{path.name} is not a whole record: record it again by {again}") from None
+    if digest(record.sweeps) != rows:
+        raise ValueError(
+            f"{path.name} was changed after it was recorded (its rows do not have the hash that "
+            f"was recorded with them): restore it, or record it again by {again}"
+        )
+    beside = path.with_suffix(".ipynb")
+    if not beside.exists() or file_digest(beside) != notebook:
+        raise ValueError(
+            f"{beside.name} is not the notebook that gave {path.name} (a recording was cut off, or "
+            f"one of the two was changed): restore both, or record them again by {again}"
+        )
+    return record
+
+
+def plain_name(what, name):
+    if not isinstance(name, str):
+        raise TypeError(f"{what} must be a str, got {name!r} of type {type(name).__name__}")
+    if not re.fullmatch(r"[\w-]+", name):
+        raise Refused(f"{what} must consist of letters, digits, '_' and '-', got {name!r}")
 
 
 def book_folder(name):
     if not (ROOT / "book").is_dir():
         raise Refused(
-            f"dlm_core is installed without the book, so there is no folder book/{name}: "
+            f"bookkit is installed without the book, so there is no folder book/{name}: "
             "install it from a checkout, or give the command --experiments and --results"
         )
     return ROOT / "book" / name
 
 
-def cells_of(path):
-    """Cells of a notebook as (type, tags, text)."""
-    return [
-        (cell["cell_type"], cell["metadata"].get("tags", []), "".join(cell["source"]))
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
-    ]
-
-
-def source_digest(cells):
-    return digest([text for kind, _, text in cells if kind == "code"])
-
-
 def digest(value):
     text = json.dumps(value, sort_keys=True, allow_nan=False)
     return sha256(text.encode()).hexdigest()
+
+
+def file_digest(path):
+    return sha256(path.read_bytes()).hexdigest()
 
 
 def plain(name, value):
@@ -125,11 +226,44 @@ def plain(name, value):
     return value
 
 
+def without_numpy(value):
+    """Numpy's scalars as Python's, equal to them, and arrays of one axis as lists; else as it is.
+
+    Not so extended precision, times and masked arrays, which have no equal.
+    """
+    if isinstance(value, np.generic) and value.dtype.char in "?bhilqpBHILQPefdU":
+        return value.item()
+    if isinstance(value, np.ndarray) and value.ndim == 1 and not np.ma.isMaskedArray(value):
+        value = list(value)
+    return [without_numpy(entry) for entry in value] if isinstance(value, list) else value
+
+
 def write(path, text):
-    """Write beside ``path`` and move over it: a killed run leaves the old file or the new one."""
+    """Write beside ``path`` and move over it: a killed run leaves the old file or the new one.
+
+    When it returns, the file outlives a loss of power, too.
+    """
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
+    try:
+        with fresh.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def missing(what):
+    return (
+        f"running an experiment asks for {what}, which is not installed here: `make env`, or "
+        "`python -m pip install ./book` in a checkout, brings all that it needs"
+    )
 
 
 def choices(names):
@@ -137,14 +271,10 @@ def choices(names):
 
 
 @cache
-def package_digest():
-    folder = Path(dlm_core.__file__).resolve().parent
-    return digest(
-        [
-            (path.relative_to(folder).as_posix(), path.read_text(encoding="utf-8"))
-            for path in sorted(folder.rglob("*.py"))
-        ]
-    )
+def versions():
+    """Versions of what numbers depend on besides this repository."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"python": python} | {name: version_of(name) for name in ("numpy", "scipy", "torch")}
 
 
 def version_of(package):
@@ -154,21 +284,30 @@ def version_of(package):
         return None
 
 
-def commit():
-    """The short commit, marked when a tracked file other than a result differs from it."""
+def commit(root=None, *, results=False):
+    """The short commit of a checkout, marked when a tracked file differs from it.
+
+    Differences of recorded results count only with ``results``: one recording does not mark the
+    next, but a page shows both.
+    """
     if shutil.which("git") is None:
         return "unversioned"
 
     def git(*arguments):
         return subprocess.run(
-            ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+            ["git", *arguments], cwd=root or ROOT, capture_output=True, text=True, check=False
         )
 
     found = git("describe", "--always", "--exclude=*")
     if found.returncode != 0:
         return "unversioned"
-    changed = git("diff", "--quiet", "HEAD", "--", ".", ":(exclude)book/results").returncode
+    files = [] if results else ["--", ".", ":(exclude)book/results"]
+    changed = git("diff", "--quiet", "HEAD", *files).returncode
     return found.stdout.strip() + ("-dirty" if changed else "")
+
+
+def threads_in_words():
+    return f"CPU, {os.cpu_count()} threads"
 
 
 def device_in_words(device):
@@ -176,7 +315,7 @@ def device_in_words(device):
         cpuinfo = Path("/proc/cpuinfo")
         text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
         model = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
-        return f"CPU, {os.cpu_count()} threads ({model[1] if model else platform.machine()})"
+        return f"{threads_in_words()} ({model[1] if model else platform.machine()})"
     import torch
 
     if not device.startswith("cuda") or not torch.cuda.is_available():

@@ -1,0 +1,206 @@
+"""What the numbers of an experiment depend on: its measuring cells and the modules they read.
+
+Both are hashed by syntax trees without docstrings, so that words and layout cost nothing, and
+alike under every version of Python, so that a record made elsewhere can be compared.
+"""
+
+import ast
+from pathlib import Path
+
+import bookkit
+import dlm_core
+from bookkit.records import Refused, digest
+
+# Packages whose names are found in a table, `_HOME`, when they are first asked for.
+_LAZY = {"bookkit": bookkit, "dlm_core": dlm_core}
+# It makes the seeds and the rows. What it imports in turn carries rows, and never makes one.
+_LEAF = "bookkit.sweeps"
+
+
+def measuring_cells(cells, notebook):
+    """Syntax trees of the code cells up to the last that calls ``sweep``.
+
+    A function that calls ``sweep`` counts as ``sweep``; where no cell calls it, all cells count.
+    The cell of parameters is left out: what counts is the values that a run gives them.
+
+    Parameters
+    ----------
+    cells : list of (type, tags, text)
+    notebook : str
+        The name of the notebook, for messages.
+
+    Raises
+    ------
+    Refused
+        If a code cell is not plain Python.
+    """
+    trees = [
+        tree_of(text, f"cell {number} of {notebook}")
+        for number, (kind, tags, text) in enumerate(cells, 1)
+        if kind == "code" and "parameters" not in tags
+    ]
+    names = {"sweep"}
+    while more := {name for tree in trees for name in _further_names(tree, names)} - names:
+        names |= more
+    last = max((i for i, tree in enumerate(trees, 1) if _mentions(tree, names)), default=None)
+    return trees[:last]
+
+
+def _further_names(tree, names):
+    """Names that a cell gives to one of ``names``, or to a function that mentions one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from (a.asname for a in node.names if a.asname and a.name in names)
+        elif isinstance(node, ast.FunctionDef) and _mentions(node, names):
+            yield node.name
+
+
+def _mentions(tree, names):
+    return any(
+        (isinstance(node, ast.Name) and node.id in names)
+        or (isinstance(node, ast.Attribute) and node.attr == "sweep")
+        for node in ast.walk(tree)
+    )
+
+
+def modules_read(cells, folder):
+    """Digests, by name, of the modules that cells read.
+
+    These are the modules of the two packages, or beside the notebook, that the cells import and
+    name again, and all that these modules import in turn; not those of other distributions.
+
+    Parameters
+    ----------
+    cells : list of ast.Module
+        What `measuring_cells` returns.
+    folder : Path
+        The notebook's.
+    """
+    cells = joined(cells)
+    named = {
+        node.id
+        for node in ast.walk(cells)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    waiting = set(_imports(cells, "", folder, named))
+    found = {}
+    while waiting:
+        module = waiting.pop()
+        path = path_of(module, folder)
+        if path is None or module in found:
+            continue
+        tree = tree_of(path.read_text(encoding="utf-8"), path)
+        found[module] = digest_of(tree)
+        if module != _LEAF:
+            package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+            waiting.update(_imports(tree, package, folder))
+    return dict(sorted(found.items()))
+
+
+def module_digest(module, folder):
+    """The digest of one module as it is here; None if it is not."""
+    path = path_of(module, folder)
+    return path and digest_of(tree_of(path.read_text(encoding="utf-8"), path))
+
+
+def _imports(tree, package, folder, named=None):
+    """Modules that a tree reads, in whichever scope; with ``named``, under these names only."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                bound = alias.asname or alias.name.partition(".")[0]
+                if named is None or bound in named:
+                    yield from _modules_of(alias.name, None, folder)
+                    if (whole := alias.name if alias.asname else bound) in _LAZY:
+                        for name in _attributes(tree, bound):
+                            yield from _modules_of(whole, name, folder)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")
+            above = parents[: len(parents) + 1 - node.level] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])])
+            for alias in node.names:
+                if named is None or (alias.asname or alias.name) in named | {"*"}:
+                    yield from _modules_of(base, alias.name, folder)
+
+
+def _attributes(tree, bound):
+    """The attributes that a tree takes of a name; ``"*"`` where the name stands alone."""
+    taken = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == bound
+    ]
+    yield from {node.attr for node in taken}
+    if any(
+        isinstance(node, ast.Name) and node.id == bound
+        for node in set(ast.walk(tree)) - {node.value for node in taken}
+    ):
+        yield "*"
+
+
+def _modules_of(base, name, folder):
+    """The modules that are read for ``name`` of the module ``base``, or for ``base`` alone."""
+    parents = base.split(".")
+    for depth in range(2 if parents[0] in _LAZY else 1, len(parents) + 1):
+        yield ".".join(parents[:depth])
+    if base in _LAZY:
+        home = _LAZY[base]._HOME
+        if name == "*":
+            yield from (f"{base}.{module}" for module in home.values())
+        elif name in home:
+            yield f"{base}.{home[name]}"
+        elif name is not None:
+            # A submodule, or a name of the package's own.
+            yield f"{base}.{name}" if path_of(f"{base}.{name}", folder) else base
+    elif name is not None:
+        yield f"{base}.{name}"
+
+
+def path_of(module, folder):
+    """The file of a module of the two packages or of ``folder``; None if it is not theirs."""
+    first, *rest = module.split(".")
+    top = Path(_LAZY[first].__file__).resolve().parent if first in _LAZY else Path(folder, first)
+    place = top.joinpath(*rest)
+    files = place / "__init__.py", place.with_name(f"{place.name}.py")
+    return next((path for path in files if path.is_file()), None)
+
+
+def joined(trees):
+    """Cells as one tree: how code is divided into cells does not matter."""
+    return ast.Module([statement for tree in trees for statement in tree.body], [])
+
+
+def tree_of(text, where):
+    """The syntax tree of Python text, without docstrings and what only type checkers read."""
+    try:
+        return _Bare().visit(ast.parse(text))
+    except SyntaxError as error:
+        raise Refused(f"{where} must be plain Python: {error}") from None
+
+
+class _Bare(ast.NodeTransformer):
+    def visit_Expr(self, node):
+        text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if text else self.generic_visit(node)
+
+    def visit_If(self, node):
+        self.generic_visit(node)
+        checking = ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+        return node.orelse if checking else node
+
+
+def digest_of(tree):
+    return digest(_plain(tree))[:16]
+
+
+def _plain(node):
+    """A syntax tree as lists. `ast.dump` differs between versions in the empty fields it shows."""
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if name != "kind")
+        return [
+            type(node).__name__,
+            *([name, _plain(value)] for name, value in fields if value is not None and value != []),
+        ]
+    return [_plain(entry) for entry in node] if isinstance(node, list) else repr(node)
