@@ -302,15 +302,12 @@ def test_sizes_are_not_chosen_and_priced_on_one_estimate():
 
 
 def test_sizes_for_another_profile_are_tried_one_by_one():
-    """On their own profile a further step never hurts; on this one they do."""
-    own = InformationProfile([8.0, 8.0, 8.0, 4.0, 4.0, 4.0, 4.0, 0.0])
-    other = InformationProfile.mds_code(8, 1, 2)
-    errors = [expected_kl(OptimalForProfile(own, k), other) for k in range(1, 9)]
-    target = min(errors[:4])
-    expected = 1 + next(k for k in range(8) if errors[k] <= target)
-    assert max(errors[expected:7]) > target
-    found = steps_for(target, 8, lambda length, k: OptimalForProfile(own, k), profile=other)
-    assert found == expected
+    """On their own profile a further step never hurts; on this one the fourth does."""
+    own = InformationProfile([8.0, 7.0, 7.0, 6.0, 5.0, 4.0, 3.0, 1.0])
+    code = InformationProfile.mds_code(8, 5, 2)
+    errors = [expected_kl(OptimalForProfile(own, steps), code) for steps in (2, 3, 4, 5)]
+    assert [error > 0 for error in errors] == [True, False, True, False]
+    assert steps_for(0.0, 8, lambda _, steps: OptimalForProfile(own, steps), profile=code) == 3
 
 
 def test_fixed_sizes_are_searched_by_bisection_for_their_own_measure_alone(monkeypatch):

@@ -44,7 +44,7 @@ _MOST_SUBSET_ROWS = 2**28
 # Entropies that come from sums of many terms carry rounding of this relative size; a curve that
 # rises by more is not the entropy curve of any distribution.
 _ROUNDING = 1e-11
-# A variance whose terms cancel to this share of their size is rounding: the value is exact.
+# A sum whose terms cancel to this share of their size is rounding: a variance of zero, for one.
 _CANCELLED = 1e-14
 # Far beyond any entropy, and squares and sums of such numbers still fit into float64.
 MOST_NATS = 1e100
@@ -668,7 +668,11 @@ class EstimatedProfile:
             # what the variance would be if nothing cancelled
             most = float(np.abs(scaled) @ self.standard_error) ** 2
             error = scale * variance**0.5 if variance > _CANCELLED * most else 0.0
-        return Estimate(float(weights @ self.estimates), error, self.n, _MEASURED)
+        terms = weights * self.estimates
+        value = float(terms.sum())
+        if abs(value) <= _CANCELLED * float(np.abs(terms).sum()):
+            value = 0.0
+        return Estimate(value, error, self.n, _MEASURED)
 
     def price(self, schedule: _Sizes) -> Estimate:
         r"""The nats that a schedule costs over one token at a time, on the predictor measured.
