@@ -272,6 +272,8 @@ def test_an_estimate_below_zero_is_taken():
     assert far_below.value == 0.0
     assert "estimate" in far_below.basis
     assert steps_for(0.1, 4, total_correlation=found) >= 1
+    with pytest.raises(ValueError, match=r"nonnegative, got -0\.\d+: .* the Estimate itself"):
+        certificate(TCAdaptive(4, 2), total_correlation=found.value)
 
 
 def test_steps_for_an_estimated_profile_add_standard_errors():

@@ -259,12 +259,17 @@ def _correlation(name: str, value: float | Estimate, standard_errors: float) -> 
         basis = _plus(standard_errors, value.note)
     else:
         try:
-            nats, basis = number(name, value, 0), _GUARANTEE
+            nats, basis = number(name, value), _GUARANTEE
         except TypeError:
             raise TypeError(
                 f"{name} must be a number of nats or an Estimate, got {shown(value)} of type "
                 f"{type(value).__name__}"
             ) from None
+        if nats < 0:
+            raise ValueError(
+                f"{name} must be nonnegative, got {nats}: an estimate below 0 is taken as the "
+                "Estimate itself, with its standard error"
+            )
     if nats > MOST_NATS:
         raise ValueError(f"{name} must be at most {MOST_NATS:g}, got {nats}")
     return _Upper(nats, basis)
