@@ -7,7 +7,7 @@ for "not revealed".
 
 import torch
 
-from dlm_core._check import instance, integer
+from dlm_core._check import _from_module, instance, integer
 from dlm_core.information.profile import EstimatedProfile
 
 __all__ = ["estimate_profile", "pick", "predict"]
@@ -201,3 +201,27 @@ def _mean_surprise(predictor, row, masked, perfect):
         surprise = normaliser - logs.gather(1, truth[:, None]).squeeze(1)
     of_mask = torch.nonzero(masked, as_tuple=True)[0]
     return surprise.new_zeros(len(masked)).index_add_(0, of_mask, surprise) / masked.sum(1)
+
+
+def torch_generator(name: str, value: object, device: torch.device | str) -> torch.Generator:
+    """Return the ``torch.Generator`` that ``value`` is or seeds.
+
+    Raises
+    ------
+    TypeError
+        If it is something else; a generator of numpy is named.
+    ValueError
+        If it is on another kind of device, or an integer outside [0, 2**63 - 1].
+    """
+    if isinstance(value, torch.Generator):
+        if value.device.type != torch.device(device).type:
+            raise ValueError(f"{name} must be on {device}, got one on {value.device}")
+        return value
+    try:
+        seed = integer(name, value, 0)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be a torch.Generator such as torch.Generator().manual_seed(seed), or a "
+            f"seed as an int, got {_from_module(value)}"
+        ) from None
+    return torch.Generator(device).manual_seed(seed)

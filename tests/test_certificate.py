@@ -1,10 +1,24 @@
 """Guarantees with constants filled in, and the number of steps that meets an error."""
 
+import copy
+import json
+import pickle
+from decimal import Decimal, localcontext
+
 import numpy as np
 import pytest
 
-from dlm_core import InformationProfile
-from dlm_core.error import certificate, expected_kl, steps_for
+from dlm_core import Estimate, EstimatedProfile, InformationProfile
+from dlm_core.error import (
+    Steps,
+    bounds,
+    certificate,
+    compare,
+    expected_kl,
+    guarantee,
+    steps_for,
+)
+from dlm_core.information import estimate_total_correlation
 from dlm_core.schedules import (
     BestDeterministic,
     Cosine,
@@ -26,7 +40,8 @@ def test_bounds_hold_and_say_what_they_rest_on():
     for _ in range(20):
         profile = InformationProfile(np.sort(rng.exponential(size=25) ** 4)[::-1])
         tc, dtc = profile.total_correlation, profile.dual_total_correlation
-        values = {"tc": tc, "dtc": dtc, "min": min(tc, dtc), "product": tc * dtc / (tc + dtc)}
+        values = {"tc": tc, "dtc": dtc, "sum": tc + dtc, "min": min(tc, dtc)}
+        values["product"] = tc * dtc / (tc + dtc)
         for schedule in [
             TCAdaptive(25, 6),
             DTCAdaptive(25, 6),
@@ -35,6 +50,7 @@ def test_bounds_hold_and_say_what_they_rest_on():
         ]:
             made = certificate(schedule, profile=profile)
             assert made.exact == made.value == expected_kl(schedule, profile)
+            assert made.basis == "exact profile"
             assert [bound.measure for bound in made.bounds] == list(values)
             for bound in made.bounds:
                 assert bound.constant == schedule.coefficient(bound.measure)
@@ -46,12 +62,13 @@ def test_only_what_is_known_is_filled_in():
     schedule = Minimax(30, 7, "tc")
     nothing = certificate(schedule)
     assert nothing.value is None
+    assert nothing.basis is None
     assert all(bound.value is None for bound in nothing.bounds)
     tc = certificate(schedule, total_correlation=2.0)
-    assert [bound.value is None for bound in tc.bounds] == [False, True, True, True]
+    assert [bound.value is None for bound in tc.bounds] == [False] + 4 * [True]
     assert tc.value == pytest.approx(2 * schedule.constant)
     dtc = certificate(schedule, dual_total_correlation=2.0)
-    assert [bound.value is None for bound in dtc.bounds] == [True, False, True, True]
+    assert [bound.value is None for bound in dtc.bounds] == [True, False] + 3 * [True]
     both = certificate(schedule, total_correlation=2.0, dual_total_correlation=3.0)
     assert both.value == min(bound.value for bound in both.bounds)
     assert both.exact is None
@@ -132,6 +149,14 @@ def test_arguments_are_checked():
         certificate("Equal", PROFILE)
     with pytest.raises(TypeError, match="profile"):
         certificate(schedule, [1.0])
+    with pytest.raises(TypeError, match=r"profile must .* got 2\.0.* total_correlation=2\.0"):
+        certificate(schedule, 2.0)
+    with pytest.raises(TypeError, match="total_correlation must be a number of nats or an Estim"):
+        certificate(schedule, total_correlation=PROFILE)
+    with pytest.raises(ValueError, match=r"total_correlation must be at most 1e\+100, got 1e\+200"):
+        certificate(schedule, total_correlation=1e200)
+    with pytest.raises(ValueError, match="standard_errors must be nonnegative"):
+        certificate(schedule, total_correlation=1.0, standard_errors=-1.0)
     with pytest.raises(ValueError, match="not both"):
         certificate(schedule, PROFILE, total_correlation=1.0)
     with pytest.raises(ValueError, match="same length"):
@@ -158,6 +183,273 @@ def test_steps_for_refuses_what_does_not_fit():
         steps_for(0.001, 10, "OptimalForProfile", profile=profile)
     with pytest.raises(ValueError, match="schedule must make 1 steps of length 30"):
         steps_for(0.1, 30, lambda length, steps: Equal(length + 1, steps), profile=profile)
+    with pytest.raises(ValueError, match="give the class Equal"):
+        steps_for(0.1, 30, Equal(30, 3), profile=profile)
+    with pytest.raises(ValueError, match=r"schedule must be a subclass of Schedule, got dict"):
+        steps_for(0.1, 30, dict, profile=profile)
+    with pytest.raises(ValueError, match=r"TCAdaptive.*got 'TC-adaptive'"):
+        steps_for(0.1, 30, "TC-adaptive", profile=profile)
     for name in ("residuals", "measure_weights", "Schedule", "Linear"):
         with pytest.raises(ValueError, match="schedule must be a schedule class, its name"):
             steps_for(0.1, 30, name, profile=profile)
+
+
+MEASURED = EstimatedProfile.from_draws(
+    PROFILE.conditional_entropy + np.random.default_rng(3).normal(0, 0.05, (400, 30))
+)
+FLAT = EstimatedProfile.from_draws(np.full((64, 30), np.log(2)))
+ON = "on the predictor that was measured"
+
+
+@pytest.mark.parametrize("estimated", [MEASURED, FLAT], ids=["measured", "untrained"])
+def test_an_estimated_profile_certifies_nothing(estimated):
+    schedule = Minimax(30, 7, "tc")
+    way = r"EstimatedProfile.*estimate\.price\(schedule\).*estimate\.fit"
+    for refused in (
+        lambda: certificate(schedule, estimated),
+        lambda: compare([schedule], estimated),
+        lambda: expected_kl(schedule, estimated),
+        lambda: InformationProfile.concatenate([estimated]),
+        lambda: InformationProfile(estimated),
+    ):
+        with pytest.raises(TypeError, match=way):
+            refused()
+
+
+def test_a_fitted_profile_is_nowhere_exact_and_promises_nothing():
+    schedule = Minimax(30, 7, "tc")
+    for fitted in (MEASURED.fit, InformationProfile.concatenate([MEASURED.fit, PROFILE])):
+        schedule = Minimax(fitted.length, 7, "tc")
+        made = certificate(schedule, fitted)
+        assert made.exact is None
+        assert made.value == expected_kl(schedule, fitted)
+        assert made.basis == "profile fitted to an estimate"
+        assert {bound.basis for bound in made.bounds} == {made.basis}
+        steps = steps_for(0.5, fitted.length, profile=fitted)
+        assert steps.basis == made.basis
+        for text in (str(made), str(steps), repr(steps), str(compare([schedule], fitted))):
+            assert "exact" not in text
+            assert "guarantee" not in text
+            assert "fitted" in text
+
+
+def test_an_estimated_correlation_counts_with_its_standard_errors():
+    schedule = Minimax(30, 7, "tc")
+    found = Estimate(1.5, 0.25, 1000)
+    made = certificate(schedule, total_correlation=found)
+    assert made.value == certificate(schedule, total_correlation=2.0).value
+    assert made.exact is None
+    assert made.basis == made.bounds[0].basis == "estimate plus 2 standard errors"
+    assert "estimated 0." in str(made.bounds[0])
+    assert "(estimate plus 2 standard errors)" in str(made)
+    assert "guarantee" not in str(made)
+    assert "exact" not in str(made)
+    once = certificate(schedule, total_correlation=found, standard_errors=1)
+    assert once.value == certificate(schedule, total_correlation=1.75).value
+    assert once.basis == "estimate plus 1 standard error"
+    steps = steps_for(0.2, 30, total_correlation=found, standard_errors=3)
+    assert steps == steps_for(0.2, 30, total_correlation=2.25)
+    assert steps.basis == "estimate plus 3 standard errors"
+    # beside a correlation that is known, each bound says what it rests on
+    both = certificate(schedule, total_correlation=found, dual_total_correlation=9.0)
+    bases = [bound.basis for bound in both.bounds]
+    assert bases == [made.basis, "guarantee", made.basis, made.basis, made.basis]
+    for bound in both.bounds:
+        values = {"tc": 2.0, "dtc": 9.0, "sum": 11.0, "min": 2.0, "product": 18 / 11}
+        assert bound.value == pytest.approx(bound.constant * values[bound.measure])
+
+
+def test_an_estimate_below_zero_is_taken():
+    """Independent bits, of which an estimate may be negative."""
+    estimates = (
+        estimate_total_correlation(np.random.default_rng(seed).integers(0, 2, (1000, 4)))
+        for seed in range(50)
+    )
+    found = next(estimate for estimate in estimates if estimate.value < 0)
+    taken = certificate(TCAdaptive(4, 2), total_correlation=found)
+    assert taken.value == taken.bounds[0].constant * max(found.upper(2), 0.0)
+    far_below = certificate(TCAdaptive(4, 2), total_correlation=Estimate(-1.0, 0.1, 50))
+    assert far_below.value == 0.0
+    assert "estimate" in far_below.basis
+    assert steps_for(0.1, 4, total_correlation=found) >= 1
+    with pytest.raises(ValueError, match=r"nonnegative, got -0\.\d+: .* the Estimate itself"):
+        certificate(TCAdaptive(4, 2), total_correlation=found.value)
+
+
+def test_steps_for_an_estimated_profile_add_standard_errors():
+    for kind in (Equal, Minimax, TCAdaptive):
+        for standard_errors in (0.0, 2.0, 5.0):
+            found = steps_for(0.4, 30, kind, profile=MEASURED, standard_errors=standard_errors)
+
+            def price(k, kind=kind, standard_errors=standard_errors):
+                schedule = kind(30, k, "dtc") if kind is Minimax else kind(30, k)
+                return MEASURED.price(schedule).upper(standard_errors)
+
+            assert found == next(k for k in range(1, 31) if price(k) <= 0.4)
+            assert found.error == price(found)
+            assert found.basis == f"estimate plus {standard_errors:g} standard errors, {ON}"
+    assert "exact" not in str(found) + repr(found)
+    at_once = steps_for(1e-3, 30, profile=FLAT)
+    assert at_once == 1
+    assert ON in str(at_once)
+
+
+def test_a_price_may_rise_with_the_steps():
+    """As it does on a curve that rises: the least number is found all the same."""
+    rising = EstimatedProfile([6.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0], np.zeros(8), n=5)
+    prices = [rising.price(Minimax(8, k, "dtc")).value for k in (2, 3, 4)]
+    assert prices[0] > 0.5 > prices[1]
+    assert prices[2] > 0.5
+    assert steps_for(0.5, 8, profile=rising) == 3
+
+
+def test_sizes_are_not_chosen_and_priced_on_one_estimate():
+    with pytest.raises(TypeError, match=r"chosen_on\.fit, steps\), profile=fresh"):
+        steps_for(0.1, 30, "OptimalForProfile", profile=MEASURED)
+    found = steps_for(
+        0.4, 30, lambda length, steps: OptimalForProfile(PROFILE, steps), profile=MEASURED
+    )
+    assert 1 < found < steps_for(0.4, 30, Equal, profile=MEASURED)
+
+
+def test_sizes_for_another_profile_are_tried_one_by_one():
+    """On their own profile a further step never hurts; on this one the fourth does."""
+    own = InformationProfile([8.0, 7.0, 7.0, 6.0, 5.0, 4.0, 3.0, 1.0])
+    code = InformationProfile.mds_code(8, 5, 2)
+    errors = [expected_kl(OptimalForProfile(own, steps), code) for steps in (2, 3, 4, 5)]
+    assert [error > 0 for error in errors] == [True, False, True, False]
+    assert steps_for(0.0, 8, lambda _, steps: OptimalForProfile(own, steps), profile=code) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "measure", "known", "bisected"),
+    [
+        (BestDeterministic, "tc", {"total_correlation": 4.0}, True),
+        (BestDeterministic, "dtc", {"dual_total_correlation": 4.0}, True),
+        (BestDeterministic, "dtc", {"total_correlation": 4.0}, False),
+        (
+            BestDeterministic,
+            "tc",
+            {"total_correlation": 4.0, "dual_total_correlation": 9.0},
+            False,
+        ),
+        (BestDeterministic, "tc", {"profile": PROFILE}, False),
+        (Minimax, "tc", {"profile": PROFILE}, True),
+        (Minimax, "min", {"total_correlation": 4.0}, True),
+    ],
+)
+def test_steps_are_bisected_where_a_further_one_never_hurts(kind, measure, known, bisected):
+    """The constants of fixed sizes for a measure that is not their own rise and fall."""
+    asked = []
+
+    def made(length, steps):
+        asked.append(steps)
+        return kind(length, steps, measure)
+
+    found = steps_for(0.2, 30, made, **known)
+    assert found == least_steps(0.2, lambda steps: kind(30, steps, measure), **known)
+    assert (len(asked) < 10) == bisected
+
+
+def test_steps_are_an_int_that_says_what_it_rests_on():
+    steps = steps_for(0.1, 400, total_correlation=10.0)
+    assert isinstance(steps, Steps)
+    assert type(steps + 1) is int
+    assert steps.basis == "guarantee"
+    made = certificate(Minimax(400, steps, "tc"), total_correlation=10.0)
+    assert steps.error == made.value <= 0.1
+    assert f"{steps} steps" == f"{int(steps)} steps"
+    assert str(steps) == f"{int(steps)} (E KL <= {steps.error:.6g} nats: guarantee)"
+    assert f"{steps:5d}" == f"{int(steps):5d}"
+    assert json.dumps([steps]) == f"[{int(steps)}]"
+    assert np.array([steps]).dtype == np.int64
+    for copied in (copy.deepcopy(steps), pickle.loads(pickle.dumps(steps))):
+        assert (copied, copied.error, copied.basis) == (steps, steps.error, steps.basis)
+    exact = steps_for(0.1, 30, profile=PROFILE)
+    assert exact.basis == "exact profile"
+    assert "E KL = " in str(exact)
+    assert steps_for(0.0, 30, "Equal", profile=PROFILE).error == 0.0
+
+
+def test_bounds_of_large_correlations_stay_finite_and_small_ones_positive():
+    for size in (1e100, 1e-300):
+        made = certificate(Equal(30, 3), total_correlation=size, dual_total_correlation=size)
+        product = made.bounds[-1]
+        assert product.measure == "product"
+        assert product.value == pytest.approx(product.constant * size / 2, rel=1e-12, abs=0)
+
+
+def test_a_comparison_is_one_table():
+    several = [TCAdaptive(30, 7), Equal(30, 7), Minimax(30, 7, "sum")]
+    table = compare(several, total_correlation=2.0, dual_total_correlation=Estimate(3.0, 0.1, 9))
+    assert [made.schedule for made in table.certificates] == several
+    header, *rows = str(table).splitlines()
+    assert [word for word in ("c, tc", "c, sum", "nats", "basis") if word not in header] == []
+    assert len(rows) == 3
+    for row, made in zip(rows, table.certificates, strict=True):
+        assert f"{made.value:.5g}" in row
+        assert row.endswith(made.basis)
+        for bound in made.bounds:
+            assert f"{bound.constant:.5g}" in row
+    with pytest.raises(TypeError, match="schedules must be several"):
+        compare(Equal(30, 3))
+    with pytest.raises(ValueError, match="schedules must hold at least one"):
+        compare([])
+
+
+def largest(bound, length):
+    """The largest value of a function of beta: a grid of the logarithm, then golden sections."""
+    low, high = Decimal("1e-6").ln(), Decimal(10 * length).ln()
+    grid = [low + (high - low) * i / 40 for i in range(41)]
+    best = max(range(41), key=lambda i: bound(grid[i].exp()))
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, 40)]
+    for _ in range(45):
+        step = (high - low) * Decimal("0.6180339887498949")
+        if bound((high - step).exp()) < bound((low + step).exp()):
+            low = high - step
+        else:
+            high = low + step
+    return bound(low.exp())
+
+
+@pytest.mark.parametrize(("length", "steps"), [(12, 5), (40, 10), (30, 3)])
+def test_closed_bounds_to_the_last_digit(length, steps):
+    """Each formula once more, in 30 digits, from its docstring."""
+    with localcontext() as context:
+        context.prec = 30
+        gamma = Decimal("0.577215664901532860606512090082402431")
+        n, k = Decimal(length), Decimal(steps)
+
+        def tc_below(beta):
+            h = sum(1 / (m + beta) for m in range(1, length + 1))
+            blocks = k * (1 - (beta / (n + beta)) ** (1 / k))
+            return (h - blocks) / (h - n / (n + beta))
+
+        def dtc_below(beta):
+            g = sum(1 / (m + beta) for m in range(length))
+            blocks = k * (((n + beta) / beta) ** (1 / k) - 1)
+            return (blocks - g) / (g - n / (n - 1 + beta))
+
+        def phi(a):
+            return a * ((1 / a).exp() - 1) - 1
+
+        expected = {
+            "tc_lower_bound": largest(tc_below, length),
+            "dtc_lower_bound": largest(dtc_below, length),
+            "tc_upper_bound": ((2 * n - 1).ln() + gamma - Decimal("0.5")) / (2 * (k - 1)),
+            "dtc_upper_bound": phi((k - 1) / n.ln()),
+            "both_upper_bound": phi((k - 2) / (2 * (n / 2).ln())),
+        }
+        expected["tc_upper_bound"] = min(expected["tc_upper_bound"], Decimal(1))
+        expected["both_upper_bound"] = min(expected["both_upper_bound"], n - 1)
+    for name, value in expected.items():
+        found = getattr(bounds, name)(length, steps)
+        assert found == pytest.approx(float(value), rel=1e-14, abs=1e-14), name
+
+
+def test_bounds_at_the_ends():
+    assert guarantee.certificate(Equal(1, 1), total_correlation=0.0).value == 0.0
+    for length in (2, 30, 2000):
+        for name in ("tc_lower_bound", "dtc_lower_bound"):
+            assert getattr(bounds, name)(length, length) < 1e-12
+            assert getattr(bounds, name)(1, 1) == 0.0

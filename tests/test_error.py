@@ -4,9 +4,9 @@ from bookkit.examples import alternating, random_joint
 from oracles import compositions, reed_solomon_table
 
 from dlm_core import InformationProfile, exact
-from dlm_core.error import expected_kl, expected_kl_by_enumeration
+from dlm_core.error import expected_kl, expected_kl_by_enumeration, price_weights
 from dlm_core.information import total_correlation
-from dlm_core.schedules import DTCAdaptive, Equal, FixedSizes, TCAdaptive
+from dlm_core.schedules import DTCAdaptive, Equal, FixedSizes, Minimax, TCAdaptive
 
 TABLES = {
     "dense binary": random_joint(np.random.default_rng(1), (2,) * 5),
@@ -47,12 +47,42 @@ def test_one_step_costs_the_total_correlation_and_all_steps_nothing():
     assert expected_kl(Equal(5, 5), profile) == 0.0
 
 
+@pytest.mark.parametrize("length", [1, 2, 6])
+def test_price_weights_are_the_mean_sizes_of_blocks_less_one(length):
+    """By the law of the sizes; with them, the error law summed by parts."""
+    profile = InformationProfile(1 / np.arange(1.0, length + 1))
+    for steps in range(1, length + 1):
+        for schedule in (TCAdaptive(length, steps), Minimax(length, steps, "tc")):
+            weights = -np.ones(length)
+            for sizes, chance in schedule.law().items():
+                starts = np.cumsum(sizes) - sizes
+                weights[starts] += chance * np.array(sizes)
+            found = price_weights(schedule)
+            np.testing.assert_allclose(found, weights, atol=1e-12)
+            price = found @ profile.conditional_entropy
+            assert price == pytest.approx(expected_kl(schedule, profile), abs=1e-12)
+
+
+def test_prices_read_off_a_curve_of_any_shape():
+    """Section by section, the surprise of a block is its size times that of its first token."""
+    curve = np.array([0.9, 1.1, 0.3, 0.7, 0.2, 0.4])
+    assert price_weights(FixedSizes([2, 3, 1])) @ curve == pytest.approx(
+        2 * 0.9 + 3 * 0.3 + 0.4 - curve.sum()
+    )
+    schedule = TCAdaptive(6, 3)
+    whole, first = curve.sum(), 6 * curve[0]
+    c = schedule.constant
+    assert price_weights(schedule) @ curve == pytest.approx(c * (first - whole))
+
+
 def test_bad_input_is_named():
     profile = InformationProfile.repetition(4, 1.0)
     with pytest.raises(ValueError, match="same length, got 5 and 4"):
         expected_kl(Equal(5, 2), profile)
     with pytest.raises(TypeError, match="schedule must be of type Schedule"):
         expected_kl([2, 2], profile)
+    with pytest.raises(TypeError, match="schedule must be of type Schedule"):
+        price_weights([2, 2])
     with pytest.raises(TypeError, match="profile must be of type InformationProfile"):
         expected_kl(Equal(4, 2), np.ones(4))
     with pytest.raises(ValueError, match="sizes must sum to the 4 axes of p, their sum is 3"):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from dlm_core.error import certificate, expected_kl
 from dlm_core.information import Estimate, EstimatedProfile
-from dlm_core.predictor import estimate_profile
-from dlm_core.targets import MarkovChain, Product
+from dlm_core.predictor import estimate_profile, torch_generator
+from dlm_core.schedules import Equal, Minimax, TCAdaptive
+from dlm_core.targets import MarkovChain, Product, Repetition
 
 torch.set_num_threads(1)
 
@@ -56,6 +58,41 @@ def test_estimates_are_immutable():
         Estimate(1.0, 0.1, 2).value = 2.0
 
 
+def test_estimates_are_plain_numbers_and_equal_by_value():
+    found = Estimate(np.float64(0.5), np.float32(0.25), np.int64(3), note="of a coin")
+    assert [type(x) for x in (found.value, found.standard_error, found.n)] == [float, float, int]
+    assert found == Estimate(0.5, 0.25, 3)
+    assert hash(found) == hash(Estimate(0.5, 0.25, 3))
+    assert str(found) == "0.5 ± 0.25 (n = 3), of a coin"
+    assert found.upper() == 1.0
+    assert found.upper(standard_errors=0) == 0.5
+    drawn = Estimate.from_draws(np.arange(5, dtype=np.float32))
+    assert [type(x) for x in (drawn.value, drawn.standard_error, drawn.n)] == [float, float, int]
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Estimate(np.nan, 0.1, 2), ValueError, "value must be finite, got nan"),
+        (lambda: Estimate("1", 0.1, 2), TypeError, "value must be"),
+        (
+            lambda: Estimate(1.0, -0.1, 2),
+            ValueError,
+            "standard_error must be nonnegative, got -0.1",
+        ),
+        (lambda: Estimate(1.0, np.inf, 2), ValueError, "standard_error must be finite"),
+        (lambda: Estimate(1.0, 0.1, 0), ValueError, "n must be an integer >= 1, got 0"),
+        (lambda: Estimate(1.0, 0.1, 2.0), TypeError, "n must be an integer"),
+        (lambda: Estimate(1.0, 0.1, 2, None), TypeError, "note must be of type str"),
+        (lambda: Estimate(1.0, 0.1, 2).upper(-1), ValueError, "standard_errors must be nonneg"),
+        (lambda: Estimate(1.0, 0.1, 2).deviation("a"), TypeError, "expected must be"),
+    ],
+)
+def test_bad_estimates_are_named(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
 @pytest.mark.parametrize(
     ("draws", "error", "message"),
     [
@@ -80,8 +117,8 @@ def test_a_profile_from_a_perfect_predictor_is_the_exact_one(perfect):
     assert found.n == 400
     error = np.abs(found.estimates - exact.conditional_entropy)
     assert (error <= 5 * found.standard_error + 1e-12).all()
-    assert abs(found.total_correlation_estimate.deviation(exact.total_correlation)) < 5
-    assert abs(found.dual_total_correlation_estimate.deviation(exact.dual_total_correlation)) < 5
+    assert abs(found.total_correlation.deviation(exact.total_correlation)) < 5
+    assert abs(found.dual_total_correlation.deviation(exact.dual_total_correlation)) < 5
 
 
 def test_entropies_vary_less_than_surprises():
@@ -102,12 +139,43 @@ def test_a_wrong_predictor_gives_its_cross_entropies():
     assert (np.abs(found.estimates - cross_entropy) <= 5 * found.standard_error).all()
 
 
+def test_a_predictor_that_learned_nothing_has_no_price_and_no_certificate():
+    """One bit written 24 times has TC = 23 log 2, of which a constant predictor shows nothing."""
+
+    class Constant:
+        mask_id = 2
+
+        def __call__(self, tokens, reveal):
+            return torch.full((int(reveal.sum()), 2), -np.log(2), dtype=torch.float64)
+
+    law = Repetition(24, [0.5, 0.5])
+    schedule = TCAdaptive(24, 2)
+    assert expected_kl(schedule, law.profile()) > 9
+    found = estimate_profile(Constant(), law.sample(16, seeded(1)), seeded(2))
+    price = found.price(schedule)
+    assert price == Estimate(0.0, 0.0, 16)
+    assert str(price).endswith("on the predictor that was measured")
+    with pytest.raises(TypeError, match="on the predictor that was measured"):
+        certificate(schedule, found)
+    made = certificate(schedule, total_correlation=found.total_correlation)
+    assert made.basis == "estimate plus 2 standard errors, on the predictor that was measured"
+
+
+def test_the_price_on_an_exact_predictor_is_the_expected_error():
+    """Within 5 standard errors; false alarm with probability 1e-6 each."""
+    found = estimate_profile(CHAIN, CHAIN.sample(400, seeded(5)), seeded(6))
+    for schedule in (TCAdaptive(6, 2), Equal(6, 3), Minimax(6, 2, "tc")):
+        price = found.price(schedule)
+        assert price.standard_error > 0
+        assert abs(price.deviation(expected_kl(schedule, CHAIN.profile()))) < 5
+
+
 def test_marginals_bound_the_curve_from_above_and_hide_all_correlation():
     found = estimate_profile(Product([STATIONARY] * 6), CHAIN.sample(400, seeded(3)), seeded(4))
     entropy = -STATIONARY @ np.log(STATIONARY)
     assert (np.abs(found.estimates - entropy) <= 5 * found.standard_error).all()
     assert (found.estimates > CHAIN.profile().conditional_entropy - 5 * found.standard_error).all()
-    assert abs(found.total_correlation_estimate.deviation(0.0)) < 5
+    assert abs(found.total_correlation.deviation(0.0)) < 5
 
 
 @pytest.mark.parametrize("length", [1, 2])
@@ -173,3 +241,19 @@ def test_a_predictor_with_parameters_is_not_trained():
 def test_bad_data_are_named(tokens, generator, error, message):
     with pytest.raises(error, match=message):
         estimate_profile(CHAIN, tokens, generator)
+
+
+def test_a_generator_of_torch_is_an_own_one_or_is_seeded():
+    own = seeded(3)
+    assert torch_generator("generator", own, "cpu") is own
+    drawn = torch.rand(3, generator=torch_generator("generator", np.int64(3), "cpu"))
+    assert drawn.equal(torch.rand(3, generator=seeded(3)))
+    for wrong in (None, True, 1.0, np.random.default_rng(0), np.random.RandomState(0)):
+        with pytest.raises(TypeError, match=r"gen must be a torch\.Generator such as torch\."):
+            torch_generator("gen", wrong, "cpu")
+    with pytest.raises(TypeError, match=r"torch\.Generator .* got numpy's Generator"):
+        torch_generator("gen", np.random.default_rng(0), "cpu")
+    with pytest.raises(ValueError, match="gen must be an integer >= 0, got -1"):
+        torch_generator("gen", -1, "cpu")
+    with pytest.raises(ValueError, match="gen must be on meta, got one on cpu"):
+        torch_generator("gen", own, "meta")

@@ -1,3 +1,9 @@
+import copy
+import json
+import pickle
+from fractions import Fraction
+from math import comb
+
 import numpy as np
 import pytest
 import torch
@@ -5,17 +11,18 @@ from bookkit.examples import alternating, random_joint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import entropy_curve_by_subsets, reed_solomon_table
-from scipy.stats import chi2, norm
+from scipy.stats import chi2, hypergeom, norm
 
 from dlm_core import InformationProfile
 from dlm_core.error import expected_kl
 from dlm_core.information import (
+    Estimate,
     EstimatedProfile,
     dual_total_correlation,
     entropy,
     total_correlation,
 )
-from dlm_core.schedules import TCAdaptive
+from dlm_core.schedules import Equal, FixedSizes, TCAdaptive
 
 shapes = st.lists(st.integers(1, 4), min_size=1, max_size=5).map(tuple)
 
@@ -127,8 +134,8 @@ def test_sampled_profile_has_exact_ends_and_calibrated_errors():
             sampled.estimates[[0, -1]], exact.conditional_entropy[[0, -1]], atol=1e-12
         )
         for known, estimate in [
-            (exact.total_correlation, sampled.total_correlation_estimate),
-            (exact.dual_total_correlation, sampled.dual_total_correlation_estimate),
+            (exact.total_correlation, sampled.total_correlation),
+            (exact.dual_total_correlation, sampled.dual_total_correlation),
         ]:
             assert estimate.value == pytest.approx(known, abs=1e-12)
             assert estimate.standard_error == 0
@@ -151,27 +158,31 @@ def test_sampled_profile_of_short_supports_is_exact():
             rows, draws=2, rng=np.random.default_rng(0)
         )
         np.testing.assert_allclose(
-            sampled.conditional_entropy, exact.conditional_entropy, atol=1e-12
+            sampled.fit.conditional_entropy, exact.conditional_entropy, atol=1e-12
         )
         assert sampled.n == 2
 
 
-def test_estimated_profile_is_the_nearest_nonincreasing_curve():
+def test_the_fit_is_the_nearest_nonincreasing_curve():
     profile = EstimatedProfile([1.0, 0.2, 0.5, -0.1], [0.1, 0.1, 0.2, 0.1], n=50)
     pooled = (0.2 / 0.01 + 0.5 / 0.04) / (1 / 0.01 + 1 / 0.04)
-    np.testing.assert_allclose(profile.conditional_entropy, [1.0, pooled, pooled, 0.0])
+    np.testing.assert_allclose(profile.fit.conditional_entropy, [1.0, pooled, pooled, 0.0])
     assert profile.estimates.tolist() == [1.0, 0.2, 0.5, -0.1]
-    assert isinstance(profile, InformationProfile)
-    assert expected_kl(TCAdaptive(4, 2), profile) > 0
-    assert repr(profile).startswith("EstimatedProfile(length=4, n=50, TC=2.4 ± ")
+    assert not isinstance(profile, InformationProfile)
+    assert not hasattr(profile, "mds_code")
+    assert type(profile.fit) is InformationProfile
+    assert profile.fit.fitted
+    assert repr(profile.fit).endswith("fitted=True)")
+    assert expected_kl(TCAdaptive(4, 2), profile.fit) > 0
+    assert repr(profile) == ("EstimatedProfile(length=4, n=50, TC=2.4 ± 0.39, DTC=2 ± 0.39)")
 
 
 def test_points_known_exactly_hold_the_fit():
     profile = EstimatedProfile([1.0, 1.3, 0.4], [0.0, 0.1, 0.1], n=10)
-    np.testing.assert_allclose(profile.conditional_entropy, [1.0, 1.0, 0.4], atol=1e-9)
+    np.testing.assert_allclose(profile.fit.conditional_entropy, [1.0, 1.0, 0.4], atol=1e-9)
     exact = EstimatedProfile([1.0, 0.4], [0.0, 0.0], n=10)
-    assert exact.conditional_entropy.tolist() == [1.0, 0.4]
-    assert exact.total_correlation_estimate.standard_error == 0
+    assert exact.fit.conditional_entropy.tolist() == [1.0, 0.4]
+    assert exact.total_correlation.standard_error == 0
 
 
 def test_functionals_of_an_estimated_profile():
@@ -184,12 +195,38 @@ def test_functionals_of_an_estimated_profile():
     assert estimate.n == 7
     together = EstimatedProfile(estimates, errors, 7, np.outer(errors, errors))
     assert together.estimate(weights).standard_error == pytest.approx(abs(weights @ errors))
-    fit = independent.conditional_entropy
-    assert independent.total_correlation_estimate.value == pytest.approx(3 * fit[0] - fit.sum())
-    assert independent.dual_total_correlation_estimate.value == pytest.approx(
-        fit.sum() - 3 * fit[2]
-    )
-    assert independent.total_correlation == pytest.approx(3 * fit[0] - fit.sum())
+    tc, dtc = independent.total_correlation, independent.dual_total_correlation
+    assert tc.value == pytest.approx(3 * 0.9 - 2.0)
+    assert tc.standard_error == pytest.approx(np.sqrt([4, 1, 1] @ errors**2))
+    assert dtc.value == pytest.approx(2.0 - 3 * 0.5)
+    assert dtc.standard_error == pytest.approx(np.sqrt([1, 1, 4] @ errors**2))
+    assert independent.entropy.value == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e90])
+def test_standard_errors_of_large_and_small_functionals(scale):
+    errors = np.array([0.3, 0.4])
+    for covariance in (None, np.diag(errors**2)):
+        profile = EstimatedProfile([1.0, 0.5], errors, 7, covariance)
+        found = profile.estimate([scale, scale])
+        assert found.standard_error == pytest.approx(0.5 * scale, rel=1e-14, abs=0)
+
+
+def test_a_price_is_that_of_the_raw_means():
+    """They rise here, which the fit does not; a nat more at a block's start costs its size."""
+    means, errors = np.array([0.9, 0.4, 0.7, 0.2]), np.array([0.1, 0.2, 0.3, 0.4])
+    profile = EstimatedProfile(means, errors, n=9)
+    price = profile.price(FixedSizes([2, 2]))
+    assert price.value == pytest.approx(0.9 - 0.4 + 0.7 - 0.2)
+    assert price.standard_error == pytest.approx(np.sqrt((errors**2).sum()))
+    assert price.value != pytest.approx(expected_kl(FixedSizes([2, 2]), profile.fit))
+    assert str(price) == "1 ± 0.55 (n = 9), on the predictor that was measured"
+    assert profile.price(Equal(4, 4)) == Estimate(0.0, 0.0, 9)
+    with pytest.raises(ValueError, match="schedule must have the length 4 of the profile, got 5"):
+        profile.price(Equal(5, 2))
+    for wrong in ("Equal", TCAdaptive, [2, 2]):
+        with pytest.raises(TypeError, match="schedule must be a Schedule such as TCAdaptive"):
+            profile.price(wrong)
 
 
 def test_profile_from_draws_has_their_mean_and_covariance():
@@ -222,6 +259,104 @@ def test_concatenation_at_scale_adds_the_totals():
     assert blocks.dual_total_correlation == pytest.approx(
         250 * parity.dual_total_correlation, rel=1e-10
     )
+
+
+@pytest.mark.parametrize("length", [10, 97, 2000])
+def test_concatenation_from_the_hypergeometric_law(length):
+    """One block beside independent coins, so that the curve is the mean over the law alone."""
+    for size in (1, 2, length // 3, length - 1):
+        block = InformationProfile(2.0 / np.arange(1.0, size + 1))
+        rest = InformationProfile.product(np.ones(length - size))
+        found = InformationProfile.concatenate([block, rest]).conditional_entropy
+        j = np.linspace(0, length - 1, 5).astype(int)[:, np.newaxis]
+        law = hypergeom.pmf(np.arange(size), length - 1, size - 1, j)
+        share = size / length
+        expected = share * (law @ block.conditional_entropy) + 1 - share
+        np.testing.assert_allclose(found[j[:, 0]], expected, rtol=1e-12)
+
+
+def test_concatenation_keeps_its_digits_where_the_law_is_wide():
+    """Against integer binomials: half of 1,000 positions are in the block."""
+    size, length = 500, 1000
+    block = InformationProfile(np.arange(size, 0, -1.0) ** 2 / size**2)
+    rest = InformationProfile.product(np.zeros(length - size))
+    found = InformationProfile.concatenate([block, rest]).conditional_entropy
+    for j in (1, 250, 500, 997):
+        ways = [comb(size - 1, t) * comb(length - size, j - t) for t in range(min(j, size - 1) + 1)]
+        exact = sum(way * (size - t) ** 2 for t, way in enumerate(ways))
+        exact = Fraction(exact, 2 * size**2 * comb(length - 1, j))
+        assert found[j] == pytest.approx(float(exact), rel=1e-13)
+
+
+@pytest.mark.parametrize("length", [1, 2, 7])
+@pytest.mark.parametrize("noise", [0.0, 1e-200, 1e-3, 0.1, 0.5, 0.9, 1.0])
+def test_two_words_agree_with_their_table(length, noise):
+    table = InformationProfile.from_joint(alternating(length, noise=noise))
+    closed = InformationProfile.two_words(length, noise)
+    np.testing.assert_allclose(closed.conditional_entropy, table.conditional_entropy, atol=1e-13)
+
+
+def test_two_long_words():
+    """With 3,000 letters known the word is certain; TC and DTC add up as they must."""
+    profile = InformationProfile.two_words(3000, 0.1)
+    flip, bit = entropy([0.1, 0.9]), np.log(2)
+    assert profile.conditional_entropy[0] == pytest.approx(bit, rel=1e-14)
+    assert profile.conditional_entropy[-1] == pytest.approx(flip, rel=1e-12)
+    # given the word the letters are independent, and all letters tell the word
+    assert profile.entropy == pytest.approx(bit + 3000 * flip, rel=1e-12)
+    assert profile.dual_total_correlation == pytest.approx(bit, rel=1e-9)
+
+
+def test_profiles_are_equal_by_value_and_copied_whole():
+    curve = [1.0, 0.5, -0.0]
+    profile, same = InformationProfile(curve), InformationProfile([1.0, 0.5, 0.0])
+    assert profile == same
+    assert hash(profile) == hash(same)
+    assert profile != InformationProfile([1.0, 0.5, 0.1])
+    assert profile != InformationProfile(curve, fitted=True)
+    assert profile != InformationProfile([1.0, 0.5])
+    assert profile != curve
+    errors, covariance = [0.1, 0.2, 0.0], np.diag([0.1, 0.2, 0.0]) ** 2
+    estimated = EstimatedProfile(curve, errors, 5, covariance)
+    assert estimated == EstimatedProfile(np.array(curve), errors, 5, covariance.copy())
+    assert hash(estimated) == hash(EstimatedProfile(curve, errors, 5, covariance))
+    for other in (
+        EstimatedProfile(curve, errors, 5),
+        EstimatedProfile(curve, errors, 6, covariance),
+        EstimatedProfile([1.0, 0.4, 0.0], errors, 5, covariance),
+        EstimatedProfile(curve, [0.1, 0.2, 0.1], 5),
+        profile,
+    ):
+        assert estimated != other
+    for one in (profile, profile.__class__(curve, fitted=True), estimated):
+        small = len(pickle.dumps(one))
+        for name in ("increments", "entropy_curve", "fit", "total_correlation"):
+            getattr(one, name, None)
+        assert len(pickle.dumps(one)) == small
+        written = json.loads(json.dumps(one.to_dict()))
+        for copied in (
+            copy.copy(one),
+            copy.deepcopy(one),
+            pickle.loads(pickle.dumps(one)),
+            type(one).from_dict(written),
+        ):
+            assert copied == one
+            assert repr(copied) == repr(one)
+            for name in ("conditional_entropy", "estimates", "covariance"):
+                assert not hasattr(one, name) or not getattr(copied, name).flags.writeable
+
+
+def test_no_increment_is_minus_zero():
+    assert not np.signbit(InformationProfile([0.5, 0.5, -0.0]).increments).any()
+
+
+def test_single_precision_is_taken_where_tables_are():
+    logits = np.random.default_rng(4).normal(size=(40, 30)).astype(np.float32)
+    table = torch.softmax(torch.tensor(logits).flatten(), 0).reshape(40, 30)
+    for p in (table, table.numpy()):
+        assert InformationProfile.from_joint(p).total_correlation > 0
+    rows, masses = np.argwhere(table.numpy() > 0), table.flatten()
+    assert InformationProfile.from_support(rows, masses).total_correlation > 0
 
 
 def test_one_position():
@@ -314,7 +449,55 @@ def test_tables_are_read_only():
             ValueError,
             r"covariance must have standard_error\*\*2 on its diagonal",
         ),
+        (
+            lambda: EstimatedProfile([1.0, 0.5], [1.0, 1.0], 10, [[1, -5], [-5, 1]]),
+            ValueError,
+            "covariance must be positive semidefinite.* its least eigenvalue is -4",
+        ),
+        (
+            lambda: EstimatedProfile([1.0, 0.5], [1.0, 1e-6], 9, [[1, 2e-6], [2e-6, 1e-12]]),
+            ValueError,
+            "covariance must be positive semidefinite.* its least eigenvalue is -1",
+        ),
+        (
+            lambda: EstimatedProfile([1e200], [0.1], 1),
+            ValueError,
+            "estimates must be at most 1e",
+        ),
+        (lambda: EstimatedProfile([1.0], [1e200], 1), ValueError, "standard_error must be at most"),
+        (
+            lambda: EstimatedProfile.from_draws([[1e200], [0.0]]),
+            ValueError,
+            r"draws must be at most 1e\+100, got 1e\+200",
+        ),
+        (
+            lambda: EstimatedProfile([1.0], [0.1], 1).estimate([1e200]),
+            ValueError,
+            "weights must be at most",
+        ),
         (lambda: EstimatedProfile.from_draws([[1.0, 0.5]]), ValueError, "draws must have shape"),
+        (
+            lambda: EstimatedProfile.from_dict({"estimates": [1.0]}),
+            ValueError,
+            "d must describe a EstimatedProfile by estimates, .* got the entries estimates",
+        ),
+        (
+            lambda: InformationProfile.from_dict({"conditional_entropy": [1.0], "n": 3}),
+            ValueError,
+            "d must describe a InformationProfile by conditional_entropy, fitted, got .*, n",
+        ),
+        (lambda: InformationProfile.from_dict([1.0]), TypeError, "d must be of type dict"),
+        (lambda: InformationProfile([1.0], fitted=1), TypeError, "fitted must be True or False"),
+        (
+            lambda: InformationProfile([1e308, 1e308, 0]),
+            ValueError,
+            r"conditional_entropy must be at most 1e\+100, got 1e\+308",
+        ),
+        (lambda: InformationProfile.product([1e308] * 3), ValueError, "entropies must be at most"),
+        (lambda: InformationProfile.repetition(3, 1e308), ValueError, "entropy must be at most"),
+        (lambda: InformationProfile.two_words(0, 0.1), ValueError, "length must be an integer"),
+        (lambda: InformationProfile.two_words(3, 1.5), ValueError, r"noise must lie in \[0, 1\]"),
+        (lambda: InformationProfile.concatenate(3), TypeError, "parts must be several"),
         (
             lambda: EstimatedProfile([1.0], [0.1], 1).estimate([1.0, 2.0]),
             ValueError,

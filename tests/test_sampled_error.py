@@ -82,6 +82,7 @@ def test_the_same_generator_gives_the_same_estimate():
     generator = seeded(1)
     assert monte_carlo_kl(target, schedule, 50, generator) == first
     assert monte_carlo_kl(target, schedule, 50, generator) != first
+    assert monte_carlo_kl(target, schedule, 50, 1) == first
 
 
 def test_small_batches_estimate_the_same(monkeypatch):
@@ -122,8 +123,17 @@ def test_bad_measurements_are_named():
         monte_carlo_kl(target, schedule, 10.0, seeded(0))
     with pytest.raises(ValueError, match="the same length, got 5 and 4"):
         monte_carlo_kl(target, Equal(5, 2), 10, seeded(0))
-    with pytest.raises(TypeError, match="generator must be of type Generator"):
-        monte_carlo_kl(target, schedule, 10, None)
+    for wrong in (None, np.random.default_rng(0)):
+        with pytest.raises(TypeError, match=r"generator must be a torch\.Generator such as"):
+            monte_carlo_kl(target, schedule, 10, wrong)
+    with pytest.raises(ValueError, match="n must be an integer >= 2, got 0"):
+        monte_carlo_kl(target, schedule, 0, None)
+    with pytest.raises(TypeError, match="progress must be True or False, got 3"):
+        monte_carlo_kl(target, schedule, 10, 0, progress=3)
+    coin = torch.distributions.Bernoulli(0.5)
+    for wrong, lacking in ((coin, "no length, alphabet_size"), (Tabular, "the class itself")):
+        with pytest.raises(TypeError, match=f"target must be a distribution .*{lacking}"):
+            monte_carlo_kl(wrong, schedule, 10, 0)
 
 
 MIXED = [

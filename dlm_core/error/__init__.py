@@ -7,21 +7,33 @@ from dlm_core.error.bounds import (
     tc_lower_bound,
     tc_upper_bound,
 )
-from dlm_core.error.guarantee import Bound, Certificate, certificate, steps_for
-from dlm_core.error.law import expected_kl, expected_kl_by_enumeration
+from dlm_core.error.guarantee import (
+    Bound,
+    Certificate,
+    Comparison,
+    Steps,
+    certificate,
+    compare,
+    steps_for,
+)
+from dlm_core.error.law import expected_kl, expected_kl_by_enumeration, price_weights
 from dlm_core.error.measured import mixture_kl, monte_carlo_kl
 
 __all__ = [
     "Bound",
     "Certificate",
+    "Comparison",
+    "Steps",
     "both_upper_bound",
     "certificate",
+    "compare",
     "dtc_lower_bound",
     "dtc_upper_bound",
     "expected_kl",
     "expected_kl_by_enumeration",
     "mixture_kl",
     "monte_carlo_kl",
+    "price_weights",
     "steps_for",
     "tc_lower_bound",
     "tc_upper_bound",

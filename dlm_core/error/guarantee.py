@@ -1,20 +1,35 @@
 """What a schedule guarantees for every distribution, and how many steps suffice."""
 
 from bisect import bisect_left
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 from dlm_core import schedules
-from dlm_core._check import instance, integer, number
+from dlm_core._check import MOST_POSITIONS, instance, integer, number, shown
+from dlm_core.error import _shim  # noqa: F401
 from dlm_core.error.law import expected_kl
-from dlm_core.information.profile import InformationProfile
+from dlm_core.information.estimate import Estimate
+from dlm_core.information.profile import (
+    MOST_NATS,
+    EstimatedProfile,
+    InformationProfile,
+    exact_profile,
+)
 from dlm_core.schedules.base import Schedule
 
-__all__ = ["Bound", "Certificate", "certificate", "steps_for"]
+__all__ = ["Bound", "Certificate", "Steps", "certificate", "compare", "steps_for"]
+
+# What a number of nats may rest on; the fourth is made by `_plus`.
+_EXACT = "exact profile"
+_GUARANTEE = "guarantee"
+_FITTED = "profile fitted to an estimate"
 
 
 @dataclass(frozen=True)
 class Bound:
-    r"""One guarantee :math:`E\,KL \le c \cdot A` with its constant filled in.
+    r"""One bound :math:`E\,KL \le c \cdot A` with its constant filled in.
 
     Attributes
     ----------
@@ -26,16 +41,24 @@ class Bound:
         :math:`c`, the schedule's coefficient for the measure.
     value : float or None
         :math:`c \cdot A` in nats; None where ``A`` is not known.
+    basis : str
+        ``"guarantee"`` where ``A`` is given, or what stands in its place: ``"estimate plus 2
+        standard errors"``, ``"profile fitted to an estimate"``.
     """
 
     measure: str
     aggregate: str
     constant: float
     value: float | None
+    basis: str = _GUARANTEE
 
-    def __str__(self):
-        value = "" if self.value is None else f" = {self.value:.6g} nats"
-        return f"E KL <= {self.constant:.6g} {self.aggregate}{value}"
+    def __str__(self) -> str:
+        bound = f"E KL <= {self.constant:.6g} {self.aggregate}"
+        if self.value is None:
+            return bound
+        if self.basis == _GUARANTEE:
+            return f"{bound} = {self.value:.6g} nats"
+        return f"{bound}, estimated {self.value:.6g} nats ({self.basis})"
 
 
 @dataclass(frozen=True)
@@ -47,46 +70,86 @@ class Certificate:
     schedule : Schedule
         The schedule it speaks of.
     bounds : tuple of Bound
-        The guarantees, which hold for every distribution with the given correlations.
-    exact : float or None
-        The error itself in nats, by the exact error law; None where the profile is not known.
+        The bounds, which hold for every distribution with the given correlations.
+    by_law : float or None
+        The error law on the profile, in nats; None where no profile is given.
+    fitted : bool
+        Whether that profile was fitted to an estimate.
     """
 
     schedule: Schedule
-    bounds: tuple
-    exact: float | None
+    bounds: tuple[Bound, ...]
+    by_law: float | None
+    fitted: bool = False
 
     @property
-    def value(self):
-        """float or None: the exact error if known, else the least bound that is, in nats."""
-        known = [bound.value for bound in self.bounds if bound.value is not None]
-        return self.exact if self.exact is not None else min(known, default=None)
+    def exact(self) -> float | None:
+        """float or None: the error itself in nats; None where no exact profile is given."""
+        return None if self.fitted else self.by_law
 
-    def __str__(self):
+    @property
+    def value(self) -> float | None:
+        """float or None: the error by the law if a profile is known, else the least bound."""
+        if self.by_law is not None:
+            return self.by_law
+        least = self._least
+        return None if least is None else least.value
+
+    @property
+    def basis(self) -> str | None:
+        """str or None: what ``value`` rests on, in the words of ``Bound.basis``.
+
+        ``"exact profile"`` where it is the error itself, None where there is no value.
+        """
+        if self.by_law is not None:
+            return _FITTED if self.fitted else _EXACT
+        least = self._least
+        return None if least is None else least.basis
+
+    @property
+    def _least(self) -> Bound | None:
+        known = [(bound.value, bound) for bound in self.bounds if bound.value is not None]
+        return min(known, key=lambda pair: pair[0])[1] if known else None
+
+    def __str__(self) -> str:
         schedule = self.schedule
         lines = [
             f"{type(schedule).__name__}, {schedule.steps} steps, length {schedule.length}",
             *(f"  {bound}   (E W_j <= c r_j, measure {bound.measure!r})" for bound in self.bounds),
         ]
-        if self.exact is not None:
-            lines.append(f"  E KL = {self.exact:.6g} nats   (exact, from the profile)")
+        if self.by_law is not None:
+            source = f"estimated: {_FITTED}" if self.fitted else "exact, from the profile"
+            lines.append(f"  E KL = {self.by_law:.6g} nats   ({source})")
         return "\n".join(lines)
 
 
-_AGGREGATES = {
+def _harmonic(tc: float, dtc: float) -> float:
+    less, more = sorted((tc, dtc))
+    return less / (1 + less / more) if less else 0.0
+
+
+_AGGREGATES: dict[str, tuple[str, Callable[[float, float], float]]] = {
     "tc": ("TC", lambda tc, dtc: tc),
     "dtc": ("DTC", lambda tc, dtc: dtc),
+    "sum": ("(TC + DTC)", lambda tc, dtc: tc + dtc),
     "min": ("min(TC, DTC)", min),
-    "product": ("TC DTC / (TC + DTC)", lambda tc, dtc: tc * dtc / (tc + dtc) if tc * dtc else 0.0),
+    "product": ("TC DTC / (TC + DTC)", _harmonic),
 }
 
 
-def certificate(schedule, profile=None, total_correlation=None, dual_total_correlation=None):
+def certificate(
+    schedule: Schedule,
+    profile: InformationProfile | None = None,
+    total_correlation: float | Estimate | None = None,
+    dual_total_correlation: float | Estimate | None = None,
+    *,
+    standard_errors: float = 2.0,
+) -> Certificate:
     r"""The guarantees of a schedule with their constants filled in.
 
     With :math:`c_r = \max_j E[W_j]/r_j`, the exact error law gives
-    :math:`E\,KL \le c_r \sum_j r_j \Delta_j`. The four named measures bound the sum by TC, DTC,
-    :math:`\min(TC, DTC)` and, as :math:`ab/(a+b)` is concave and homogeneous,
+    :math:`E\,KL \le c_r \sum_j r_j \Delta_j`. The five named measures bound the sum by TC, DTC,
+    :math:`TC + DTC`, :math:`\min(TC, DTC)` and, as :math:`ab/(a+b)` is concave and homogeneous,
     :math:`TC \cdot DTC/(TC + DTC)`.
 
     Parameters
@@ -94,9 +157,15 @@ def certificate(schedule, profile=None, total_correlation=None, dual_total_corre
     schedule : Schedule
         The law of the sizes.
     profile : InformationProfile, optional
-        The distribution: gives both correlations and the exact error.
-    total_correlation, dual_total_correlation : float, optional
-        Nonnegative, in nats, or upper bounds on them; either or both, in place of the profile.
+        The distribution: gives both correlations and the exact error. An ``EstimatedProfile`` is
+        none: it has ``price(schedule)``.
+    total_correlation, dual_total_correlation : float or Estimate, optional
+        Nonnegative, in nats, or upper bounds on them; either or both, in place of the profile. Of
+        an ``Estimate``, negative or not, the value plus ``standard_errors`` standard errors is
+        taken, and 0 where that is less. The bounds are then called estimated, since they hold
+        only if the correlation is no larger.
+    standard_errors : float
+        How many, nonnegative.
 
     Returns
     -------
@@ -108,65 +177,167 @@ def certificate(schedule, profile=None, total_correlation=None, dual_total_corre
     TypeError
         If an argument is of another type.
     ValueError
-        If a correlation is negative, the lengths differ, or both the profile and a correlation
-        are given.
+        If a correlation is negative or above 1e100, the lengths differ, or both the profile and a
+        correlation are given.
 
     Examples
     --------
     >>> from dlm_core.schedules import Minimax
     >>> print(certificate(Minimax(6, 2, "tc"), total_correlation=0.5).bounds[0])
     E KL <= 0.562044 TC = 0.281022 nats
+    >>> found = Estimate(0.45, 0.025, n=4000)
+    >>> print(certificate(Minimax(6, 2, "tc"), total_correlation=found).bounds[0])
+    E KL <= 0.562044 TC, estimated 0.281022 nats (estimate plus 2 standard errors)
     """
     instance("schedule", schedule, Schedule)
-    tc, dtc = _correlations(profile, total_correlation, dual_total_correlation)
+    known = _known(profile, total_correlation, dual_total_correlation, standard_errors)
+    return _certificate(schedule, profile, known)
+
+
+def _certificate(
+    schedule: Schedule, profile: InformationProfile | None, known: "dict[str, _Upper]"
+) -> Certificate:
+    by_law = None if profile is None else expected_kl(schedule, profile)
     bounds = []
     for measure, (aggregate, formula) in _AGGREGATES.items():
-        known = (tc is not None or measure == "dtc") and (dtc is not None or measure == "tc")
+        needed = [measure] if measure in ("tc", "dtc") else ["tc", "dtc"]
         constant = schedule.coefficient(measure)
-        value = constant * formula(tc, dtc) if known else None
-        bounds.append(Bound(measure, aggregate, constant, value))
-    exact = None if profile is None else expected_kl(schedule, profile)
-    return Certificate(schedule, tuple(bounds), exact)
+        if not all(name in known for name in needed):
+            bounds.append(Bound(measure, aggregate, constant, None))
+            continue
+        tc, dtc = (known[name].nats if name in known else 0.0 for name in ("tc", "dtc"))
+        rests = {known[name].basis for name in needed} - {_GUARANTEE}
+        basis = " and ".join(sorted(rests)) or _GUARANTEE
+        bounds.append(Bound(measure, aggregate, constant, constant * formula(tc, dtc), basis))
+    fitted = profile is not None and profile.fitted
+    return Certificate(schedule, tuple(bounds), by_law, fitted)
 
 
-def _correlations(profile, total_correlation, dual_total_correlation):
+@dataclass(frozen=True)
+class _Upper:
+    """A correlation, or what is taken for an upper bound on it, and what that rests on."""
+
+    nats: float
+    basis: str
+
+
+def _known(
+    profile: InformationProfile | None,
+    total_correlation: float | Estimate | None,
+    dual_total_correlation: float | Estimate | None,
+    standard_errors: float,
+) -> dict[str, _Upper]:
+    """The correlations that are known, by the name of the measure."""
+    standard_errors = number("standard_errors", standard_errors, 0)
+    given = {"total_correlation": total_correlation}
+    given["dual_total_correlation"] = dual_total_correlation
     if profile is not None:
-        if total_correlation is not None or dual_total_correlation is not None:
+        if isinstance(profile, Real):
+            raise TypeError(
+                f"profile must be of type InformationProfile, got {shown(profile)}: give a "
+                f"correlation by its name, such as total_correlation={shown(profile)}"
+            )
+        exact_profile("profile", profile)
+        if any(value is not None for value in given.values()):
             raise ValueError("give either a profile or correlations, not both")
-        instance("profile", profile, InformationProfile)
-        return profile.total_correlation, profile.dual_total_correlation
-    given = {
-        "total_correlation": total_correlation,
-        "dual_total_correlation": dual_total_correlation,
+        basis = _FITTED if profile.fitted else _GUARANTEE
+        return {
+            "tc": _Upper(profile.total_correlation, basis),
+            "dtc": _Upper(profile.dual_total_correlation, basis),
+        }
+    names = zip(("tc", "dtc"), given.items(), strict=True)
+    return {
+        measure: _correlation(name, value, standard_errors)
+        for measure, (name, value) in names
+        if value is not None
     }
-    return tuple(None if x is None else _nonnegative(name, x) for name, x in given.items())
 
 
-def _nonnegative(name, value):
-    value = number(name, value)
-    if value < 0:
-        raise ValueError(f"{name} must be nonnegative, got {value}")
-    return value
+def _correlation(name: str, value: float | Estimate, standard_errors: float) -> _Upper:
+    if isinstance(value, Estimate):
+        nats = max(value.upper(standard_errors), 0.0)
+        basis = _plus(standard_errors, value.note)
+    else:
+        try:
+            nats, basis = number(name, value), _GUARANTEE
+        except TypeError:
+            raise TypeError(
+                f"{name} must be a number of nats or an Estimate, got {shown(value)} of type "
+                f"{type(value).__name__}"
+            ) from None
+        if nats < 0:
+            raise ValueError(
+                f"{name} must be nonnegative, got {nats}: an estimate below 0 is taken as the "
+                "Estimate itself, with its standard error"
+            )
+    if nats > MOST_NATS:
+        raise ValueError(f"{name} must be at most {MOST_NATS:g}, got {nats}")
+    return _Upper(nats, basis)
+
+
+def _plus(standard_errors: float, note: str) -> str:
+    plural = "" if standard_errors == 1 else "s"
+    basis = f"estimate plus {standard_errors:g} standard error{plural}"
+    return f"{basis}, {note}" if note else basis
+
+
+class Steps(int):
+    """A number of steps that says what it rests on, made by ``steps_for``; else an ``int``.
+
+    Attributes
+    ----------
+    error : float
+        The error that it is to have, in nats.
+    basis : str
+        ``"exact profile"`` if that is the error itself, ``"guarantee"`` if a bound for every
+        distribution with the given correlations; else the estimate it was computed from.
+    """
+
+    error: float
+    basis: str
+
+    def __new__(cls, steps: int, error: float, basis: str) -> "Steps":
+        made = super().__new__(cls, steps)
+        made.error, made.basis = error, basis
+        return made
+
+    def __getnewargs__(self) -> tuple[int, float, str]:  # type: ignore[override]
+        return int(self), self.error, self.basis
+
+    def __repr__(self) -> str:
+        return f"Steps({int(self)}, error={self.error:.6g}, basis={self.basis!r})"
+
+    def __str__(self) -> str:
+        relation = "=" if self.basis == _EXACT else "<=" if self.basis == _GUARANTEE else "about"
+        return f"{int(self)} (E KL {relation} {self.error:.6g} nats: {self.basis})"
+
+    def __format__(self, spec: str) -> str:
+        # a number inside a sentence, as other integers are
+        return format(int(self), spec)
 
 
 def steps_for(
-    target_error,
-    length,
-    schedule="Minimax",
+    target_error: float,
+    length: int,
+    schedule: "str | type[Schedule] | Callable[[int, int], Schedule]" = "Minimax",
     *,
-    profile=None,
-    total_correlation=None,
-    dual_total_correlation=None,
-):
+    profile: InformationProfile | EstimatedProfile | None = None,
+    total_correlation: float | Estimate | None = None,
+    dual_total_correlation: float | Estimate | None = None,
+    standard_errors: float = 2.0,
+) -> Steps:
     r"""The least number of steps with which a schedule meets an error.
 
-    For each number of steps, the error is ``certificate(...).value``: exact if the profile is
-    given, else the best of the guarantees for the given correlations.
+    For each number of steps, the error is ``certificate(...).value``: exact if an exact profile
+    is given, else the best of the bounds for the given correlations. Of an ``EstimatedProfile``
+    it is the ``price`` plus ``standard_errors`` standard errors, the expected KL where the
+    predictor that was measured is exact; each number of steps is judged by itself, on the same
+    draws.
 
-    Every :math:`E[W_j]` of ``TCAdaptive``, ``DTCAdaptive`` and ``Minimax``, and the error of
-    ``OptimalForProfile`` on its own profile, never increase with the steps; nor does the constant
-    of ``BestDeterministic`` for its own measure. For these, bisection finds the answer. The other
-    errors can grow with a further step: all numbers of steps from 1 on are tried.
+    A class says by ``improves`` where a further step never hurts, and bisection then finds the
+    answer: for any distribution (``TCAdaptive``, ``DTCAdaptive``, ``Minimax``), for its own
+    measure (``BestDeterministic``), or on its own profile (``OptimalForProfile``). Otherwise, and
+    for estimated prices, all numbers of steps from 1 on are tried.
 
     Parameters
     ----------
@@ -176,76 +347,187 @@ def steps_for(
         The sequence length ``L``.
     schedule : str, type or callable
         A schedule class or its name; or any function of length and steps that returns a
-        ``Schedule``, always of one class. A class that asks for a measure gets ``"tc"`` or
-        ``"dtc"``, whichever correlation is known to be less; one that asks for a profile gets it.
-    profile : InformationProfile, optional
-    total_correlation, dual_total_correlation : float, optional
+        ``Schedule``, always of one class and for one measure. A class that asks for a measure
+        gets ``"tc"`` or ``"dtc"``, whichever correlation is known to be less; one that asks for a
+        profile gets it.
+    profile : InformationProfile or EstimatedProfile, optional
+    total_correlation, dual_total_correlation : float or Estimate, optional
         As in ``certificate``; at least one of the three is needed.
+    standard_errors : float
+        How many are added to what is estimated, nonnegative.
 
     Returns
     -------
-    int
-        The least ``K``; at most ``L``, where the error is 0.
+    Steps
+        The least ``K``, an ``int`` with ``error`` and ``basis``; at most ``L``, where the error
+        is 0.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of another type, out of range or missing.
+        If an argument is of another type, out of range or missing. Sizes are not chosen and
+        priced on one and the same ``EstimatedProfile``.
 
     Examples
     --------
-    >>> steps_for(0.1, 2000, total_correlation=20.0)
-    313
+    >>> print(steps_for(0.1, 2000, total_correlation=20.0))
+    313 (E KL <= 0.0995713 nats: guarantee)
+    >>> print(steps_for(0.1, 2000, total_correlation=Estimate(18.0, 1.0, n=500)))
+    313 (E KL about 0.0995713 nats: estimate plus 2 standard errors)
     """
-    length = integer("length", length, 1)
-    target_error = _nonnegative("target_error", target_error)
-    tc, dtc = _correlations(profile, total_correlation, dual_total_correlation)
-    if tc is None and dtc is None:
+    length = integer("length", length, 1, MOST_POSITIONS)
+    target_error = number("target_error", target_error, 0)
+    standard_errors = number("standard_errors", standard_errors, 0)
+    estimated = profile if isinstance(profile, EstimatedProfile) else None
+    exact = None if isinstance(profile, EstimatedProfile) else profile
+    if estimated is None:
+        known = _known(exact, total_correlation, dual_total_correlation, standard_errors)
+    else:
+        if total_correlation is not None or dual_total_correlation is not None:
+            raise ValueError("give either a profile or correlations, not both")
+        measured = estimated.total_correlation, estimated.dual_total_correlation
+        known = _known(None, *measured, standard_errors)
+    if not known:
         raise ValueError("give a profile, total_correlation or dual_total_correlation")
     if profile is not None and profile.length != length:
         raise ValueError(f"profile must have the length {length}, got {profile.length}")
-    less = "dtc" if tc is None or (dtc is not None and dtc < tc) else "tc"
+    less = min(known, key=lambda name: known[name].nats)
     make = _maker(schedule, profile, less)
 
-    def met(steps):
-        made = instance("schedule(length, steps)", make(length, steps), Schedule)
-        if (made.length, made.steps) != (length, steps):
-            raise ValueError(f"schedule must make {steps} steps of length {length}, got {made!r}")
-        promise = certificate(made, profile, total_correlation, dual_total_correlation)
-        return promise.value <= target_error
+    def made(steps: int) -> Schedule:
+        found = instance("schedule(length, steps)", make(length, steps), Schedule)
+        if (found.length, found.steps) != (length, steps):
+            raise ValueError(f"schedule must make {steps} steps of length {length}, got {found!r}")
+        return found
 
-    first = make(length, 1)
-    improving = isinstance(first, _IMPROVING)
-    if isinstance(first, schedules.BestDeterministic) and isinstance(first.measure, str):
-        known = [measure for measure, x in (("tc", tc), ("dtc", dtc)) if x is not None]
-        improving = known == [first.measure]
+    def promise(steps: int) -> tuple[float, str]:
+        if estimated is not None:
+            price = estimated.price(made(steps))
+            return price.upper(standard_errors), _plus(standard_errors, price.note)
+        found = _certificate(made(steps), exact, known)
+        assert found.value is not None and found.basis is not None
+        return found.value, found.basis
+
+    def met(steps: int) -> bool:
+        return promise(steps)[0] <= target_error
+
     candidates = range(1, length)  # with K = L the error is 0
-    if improving:
-        return 1 + bisect_left(candidates, True, key=met)
-    return next((steps for steps in candidates if met(steps)), length)
+    if estimated is None and _never_hurt(made(1), exact, list(known)):
+        least = 1 + bisect_left(candidates, True, key=met)
+    else:
+        least = next((steps for steps in candidates if met(steps)), length)
+    return Steps(least, *promise(least))
 
 
-_IMPROVING = (
-    schedules.TCAdaptive,
-    schedules.DTCAdaptive,
-    schedules.Minimax,
-    schedules.OptimalForProfile,
-)
+def _never_hurt(first: Schedule, profile: InformationProfile | None, known: list[str]) -> bool:
+    """Whether further steps of this kind never make the error larger that is asked for."""
+    if first.improves == "own measure":
+        measure = getattr(first, "measure", None)
+        return profile is None and isinstance(measure, str) and known == [measure]
+    if first.improves == "own profile":
+        return profile is not None and getattr(first, "profile", None) == profile
+    return first.improves == "always"
 
 
-def _maker(schedule, profile, measure):
+def _maker(
+    schedule: object, profile: InformationProfile | EstimatedProfile | None, measure: str
+) -> Callable[[int, int], Schedule]:
     """A function of length and steps that returns the schedule."""
-    kind = Schedule._kinds.get(schedule) if isinstance(schedule, str) else schedule
+    kind: Any = Schedule._kinds.get(schedule) if isinstance(schedule, str) else schedule
     if not callable(kind) or kind is Schedule:
+        names = [name for name in schedules.__all__ if name in Schedule._kinds]
+        hint = f": give the class {type(kind).__name__}" if isinstance(kind, Schedule) else ""
         raise ValueError(
-            f"schedule must be a schedule class, its name or a function, got {schedule!r}"
+            f"schedule must be a schedule class, its name ({', '.join(names)}) or a function of "
+            f"length and steps, got {shown(schedule)}{hint}"
         )
-    if not (isinstance(kind, type) and issubclass(kind, Schedule)):
+    if not isinstance(kind, type):
         return kind
-    names = {field.name for field in fields(kind)}
-    if "profile" in names:
-        instance("profile", profile, InformationProfile)
-        return lambda length, steps: kind(profile, steps)
-    if not {"length", "steps"} <= names:
-        raise ValueError(f"schedule must be given by its length and steps, {kind.__name__} is not")
-    return lambda length, steps: kind(length, steps, *([measure] if "measure" in names else []))
+    if not issubclass(kind, Schedule):
+        raise ValueError(f"schedule must be a subclass of Schedule, got {kind.__name__}")
+    if kind.improves == "own profile":
+        if isinstance(profile, EstimatedProfile):
+            raise TypeError(
+                f"profile must be exact for {kind.__name__}, got an EstimatedProfile: sizes that "
+                "are chosen on an estimate look too good on it. Choose them on one estimate and "
+                "price them on fresh draws: steps_for(..., lambda length, steps: "
+                f"{kind.__name__}(chosen_on.fit, steps), profile=fresh)"
+            )
+        if profile is None:
+            raise TypeError(f"profile must be given for {kind.__name__}, got None")
+    return lambda length, steps: kind.for_shape(length, steps, measure=measure, profile=profile)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Certificates of several schedules, printed as one table; made by ``compare``.
+
+    Attributes
+    ----------
+    certificates : tuple of Certificate
+        One for each schedule, in their order.
+    """
+
+    certificates: tuple[Certificate, ...]
+
+    def __str__(self) -> str:
+        rows = [["schedule", "steps", *(f"c, {name}" for name in _AGGREGATES), "nats", "basis"]]
+        for made in self.certificates:
+            constants = [f"{bound.constant:.5g}" for bound in made.bounds]
+            value = "" if made.value is None else f"{made.value:.5g}"
+            name = getattr(made.schedule, "label", type(made.schedule).__name__)
+            rows.append([name, str(made.schedule.steps), *constants, value, made.basis or ""])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        last = len(widths) - 1
+        return "\n".join(
+            "  ".join(
+                cell.ljust(width) if place in (0, last) else cell.rjust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        )
+
+
+def compare(
+    schedules: Iterable[Schedule],
+    profile: InformationProfile | None = None,
+    total_correlation: float | Estimate | None = None,
+    dual_total_correlation: float | Estimate | None = None,
+    *,
+    standard_errors: float = 2.0,
+) -> Comparison:
+    """The certificates of several schedules side by side.
+
+    Parameters
+    ----------
+    schedules : iterable of Schedule
+        At least one.
+    profile, total_correlation, dual_total_correlation, standard_errors
+        As in ``certificate``; the correlations may be left out.
+
+    Returns
+    -------
+    Comparison
+        Printable as a table: the constants for each measure, then the value and its basis.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no schedule, or as ``certificate``.
+
+    Examples
+    --------
+    >>> from dlm_core.schedules import Equal, TCAdaptive
+    >>> table = compare([TCAdaptive(8, 3), Equal(8, 3)], total_correlation=1.0)
+    >>> [round(made.value, 4) for made in table.certificates]
+    [0.3887, 1.0]
+    """
+    if isinstance(schedules, Schedule) or not isinstance(schedules, Iterable):
+        raise TypeError(f"schedules must be several of Schedule, got {shown(schedules)}")
+    several = [instance("schedules", schedule, Schedule) for schedule in schedules]
+    if not several:
+        raise ValueError("schedules must hold at least one Schedule, got none")
+    given = profile, total_correlation, dual_total_correlation
+    return Comparison(
+        tuple(certificate(made, *given, standard_errors=standard_errors) for made in several)
+    )

@@ -3,19 +3,21 @@
 from itertools import permutations
 
 import numpy as np
+import numpy.typing as npt
 
 from dlm_core._check import instance, probabilities
-from dlm_core.information.profile import InformationProfile
+from dlm_core._types import FloatArray
+from dlm_core.information.profile import InformationProfile, block_price_weights, exact_profile
 from dlm_core.schedules.base import Schedule
 from dlm_core.schedules.fixed import FixedSizes
 
-__all__ = ["expected_kl", "expected_kl_by_enumeration"]
+__all__ = ["expected_kl", "expected_kl_by_enumeration", "price_weights"]
 
 # Enumerating orders takes seconds here and hours a little further.
 _MOST_POSITIONS = 8
 
 
-def expected_kl(schedule, profile):
+def expected_kl(schedule: Schedule, profile: InformationProfile) -> float:
     r"""Expected divergence of what the schedule samples, with an exact mask predictor.
 
     The exact error law (theorem "error law" of the book; for fixed sizes Chen, Cong and Li,
@@ -35,12 +37,13 @@ def expected_kl(schedule, profile):
     Returns
     -------
     float
-        The error in nats.
+        The error in nats; of a profile that was ``fitted`` to estimates, an estimate of it.
 
     Raises
     ------
     TypeError
-        If an argument is of another type.
+        If an argument is of another type: an ``EstimatedProfile`` has
+        ``EstimatedProfile.price``, with a standard error, in place of this function.
     ValueError
         If the lengths differ.
 
@@ -53,7 +56,7 @@ def expected_kl(schedule, profile):
     0.562044
     """
     instance("schedule", schedule, Schedule)
-    instance("profile", profile, InformationProfile)
+    exact_profile("profile", profile)
     if schedule.length != profile.length:
         raise ValueError(
             f"schedule and profile must have the same length, got {schedule.length} "
@@ -62,7 +65,45 @@ def expected_kl(schedule, profile):
     return float(profile.increments @ schedule.residual)
 
 
-def expected_kl_by_enumeration(p, sizes):
+def price_weights(schedule: Schedule) -> FloatArray:
+    r"""What a nat of entropy costs at each number of known tokens: :math:`a_t - 1`.
+
+    With :math:`a_t = u_t\, E[\text{size} \mid \text{a block starts at } t]` and
+    :math:`V_j = E[W_j]`, :math:`V_0 = V_L = 0`, it is :math:`a_t - 1 = V_{t+1} - V_t`, and the
+    error law summed by parts reads
+
+    .. math:: \sum_{j=1}^{L-1} (h_{j-1} - h_j)\, V_j = \sum_{t=0}^{L-1} (a_t - 1)\, h_t .
+
+    In this form it holds for the cross-entropies :math:`\hat h_t` of any predictor, as the price
+    over one token at a time: see ``EstimatedProfile.price``.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        The law of the sizes.
+
+    Returns
+    -------
+    ndarray, shape (length,)
+        Entry ``t`` is :math:`a_t - 1`, at least -1; they sum to 0.
+
+    Raises
+    ------
+    TypeError
+        If ``schedule`` is none.
+
+    Examples
+    --------
+    Two blocks of two pay for each position at the entropy of their first:
+
+    >>> from dlm_core.schedules import Equal
+    >>> price_weights(Equal(length=4, steps=2))
+    array([ 1., -1.,  1., -1.])
+    """
+    return block_price_weights(instance("schedule", schedule, Schedule).residual)
+
+
+def expected_kl_by_enumeration(p: npt.ArrayLike, sizes: npt.ArrayLike) -> float:
     r"""The same error for fixed sizes, from the definition of divergence and nothing else.
 
     For every order of the positions, the probability :math:`q(x)` that the sampler returns ``x``
@@ -94,9 +135,9 @@ def expected_kl_by_enumeration(p, sizes):
     if sizes.sum() != p.ndim:
         raise ValueError(f"sizes must sum to the {p.ndim} axes of p, their sum is {sizes.sum()}")
     starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    marginals = {}
+    marginals: dict[frozenset[int], FloatArray] = {}
 
-    def marginal(kept):
+    def marginal(kept: frozenset[int]) -> FloatArray:
         if kept not in marginals:
             summed = tuple(axis for axis in range(p.ndim) if axis not in kept)
             marginals[kept] = p.sum(axis=summed, keepdims=True)

@@ -1,14 +1,22 @@
 """The error measured by the sampler, and that of the law which it samples on average."""
 
+from collections.abc import Iterator
 from functools import cache
 from itertools import combinations
 from math import factorial, prod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlm_core._check import instance, integer
+from dlm_core._check import boolean, instance, integer, shown
+from dlm_core._types import FloatArray
 from dlm_core.information.estimate import Estimate
 from dlm_core.schedules.base import Schedule
+
+if TYPE_CHECKING:
+    import torch
+
+    from dlm_core.targets import Target
 
 __all__ = ["mixture_kl", "monte_carlo_kl"]
 
@@ -18,7 +26,14 @@ _MOST_TERMS = 2**26
 _MOST_ENTRIES = 2**26
 
 
-def monte_carlo_kl(target, schedule, n, generator, *, progress=False):
+def monte_carlo_kl(
+    target: "Target",
+    schedule: Schedule,
+    n: int,
+    generator: "torch.Generator | int",
+    *,
+    progress: bool = False,
+) -> Estimate:
     r"""The expected error measured by the sampler: see ``expected_kl`` for its exact value.
 
     Sequences from the target are revealed by the sampler's own loop in random orders and sizes
@@ -34,8 +49,8 @@ def monte_carlo_kl(target, schedule, n, generator, *, progress=False):
         The law of the sizes, of the same length.
     n : int
         How many sequences, at least 2.
-    generator : torch.Generator
-        The only source of randomness, on the target's device.
+    generator : torch.Generator or int
+        The only source of randomness, on the target's device, or its seed.
     progress : bool
         Whether to show a progress bar.
 
@@ -52,11 +67,13 @@ def monte_carlo_kl(target, schedule, n, generator, *, progress=False):
     import torch  # here, so that exact errors need numpy alone
     from tqdm import tqdm
 
+    from dlm_core.predictor import torch_generator
     from dlm_core.sampler import log_likelihood
 
-    _check_pair(target, schedule)
-    instance("generator", generator, torch.Generator)
+    _check_pair(target, schedule, "sample", "log_prob")
     n = integer("n", n, 2)
+    generator = torch_generator("generator", generator, getattr(target, "device", "cpu"))
+    progress = boolean("progress", progress)
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     rows = int(_MOST_ENTRIES / (schedule.mean_sizes.max() * target.alphabet_size))
     rows = min(max(rows, 1), 1024)
@@ -71,7 +88,7 @@ def monte_carlo_kl(target, schedule, n, generator, *, progress=False):
     return Estimate.from_draws(torch.cat(draws))
 
 
-def mixture_kl(target, schedule):
+def mixture_kl(target: "Target", schedule: Schedule) -> float:
     r"""Divergence of the law of the samples, averaged over orders and sizes; for small cases.
 
     The sampler's output has the law :math:`\bar q = E[q]`, the mean over the random order and
@@ -96,7 +113,7 @@ def mixture_kl(target, schedule):
     TypeError, ValueError
         If an argument is of another type, the lengths differ, or the case is not small.
     """
-    _check_pair(target, schedule)
+    _check_pair(target, schedule, "joint")
     length, size = target.length, target.alphabet_size
     if (3 * size) ** length > _MOST_TERMS:
         raise ValueError(
@@ -105,21 +122,21 @@ def mixture_kl(target, schedule):
         )
     p = target.joint()
     possible = p > 0
-    marginals = {}
+    marginals: dict[frozenset[int], FloatArray] = {}
     for kept in _subsets(range(length)):
         summed = tuple(axis for axis in range(length) if axis not in kept)
         table = p.sum(axis=summed, keepdims=True)
         marginals[frozenset(kept)] = np.broadcast_to(table, p.shape)[possible]
 
     @cache
-    def conditional(i, known):
+    def conditional(i: int, known: frozenset[int]) -> FloatArray:
         return marginals[known | {i}] / marginals[known]
 
     mixture = np.zeros(np.count_nonzero(possible))
     for sizes, chance in schedule.law().items():
-        reached = {frozenset(): np.ones_like(mixture)}
+        reached: dict[frozenset[int], Any] = {frozenset(): np.ones_like(mixture)}
         for block_size in sizes:
-            following = {}
+            following: dict[frozenset[int], Any] = {}
             for known, weight in reached.items():
                 rest = [i for i in range(length) if i not in known]
                 for block in combinations(rest, block_size):
@@ -132,20 +149,24 @@ def mixture_kl(target, schedule):
     return max(float(p[possible] @ np.log(p[possible] / mixture)), 0.0)
 
 
-def _check_pair(target, schedule):
-    instance("schedule", schedule, Schedule)
-    if not hasattr(target, "log_prob"):
+def _check_pair(target: object, schedule: object, *methods: str) -> None:
+    """Raise unless the target has what is called here, and the schedule its length."""
+    schedule = instance("schedule", schedule, Schedule)
+    needed = ["length", "alphabet_size", *methods]
+    missing = [name for name in needed if not hasattr(target, name)]
+    if missing or isinstance(target, type):
+        lacks = "the class itself" if isinstance(target, type) else f"no {', '.join(missing)}"
         raise TypeError(
-            "target must be a distribution such as those of dlm_core.targets, "
-            f"got {type(target).__name__}"
+            "target must be a distribution such as those of dlm_core.targets, with "
+            f"{', '.join(needed)}, got {shown(target)} of type {type(target).__name__} ({lacks})"
         )
-    if schedule.length != target.length:
+    length = getattr(target, "length", None)
+    if schedule.length != length:
         raise ValueError(
-            f"schedule and target must have the same length, got {schedule.length} "
-            f"and {target.length}"
+            f"schedule and target must have the same length, got {schedule.length} and {length}"
         )
 
 
-def _subsets(positions):
+def _subsets(positions: range) -> Iterator[tuple[int, ...]]:
     for size in range(len(positions) + 1):
         yield from combinations(positions, size)
