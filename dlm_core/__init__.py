@@ -56,7 +56,6 @@ _MODULES = {
         "to_systematic",
     ],
     "targets": [
-        "EstimatedTarget",
         "HiddenMarkov",
         "MarkovChain",
         "Product",

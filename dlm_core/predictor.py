@@ -5,9 +5,10 @@ log-probabilities of shape ``(reveal.sum(), V)``, row-major; ``mask_id`` is the 
 for "not revealed".
 """
 
+import numpy as np
 import torch
 
-from dlm_core._check import instance, integer
+from dlm_core._check import instance, integer, shown
 from dlm_core.information.profile import EstimatedProfile
 
 __all__ = ["estimate_profile", "pick", "predict"]
@@ -74,6 +75,31 @@ def check_rows(tokens):
             f"tokens must be a tensor of torch.int64 with shape (n, L), got {tokens.dtype} "
             f"and shape {tuple(tokens.shape)}"
         )
+
+
+def torch_generator(name: str, value: object, device: torch.device | str) -> torch.Generator:
+    """Return the ``torch.Generator`` on ``device`` that ``value`` is, or that it seeds as an int.
+
+    Raises
+    ------
+    TypeError
+        If it is something else; a generator of numpy is named.
+    ValueError
+        If it is a generator on another kind of device, or an integer outside [0, 2**63 - 1].
+    """
+    device = torch.device(device)
+    if isinstance(value, torch.Generator):
+        if value.device.type != device.type:
+            raise ValueError(f"{name} must be on {device}, got a generator on {value.device}")
+        return value
+    if isinstance(value, int | np.integer) and not isinstance(value, bool | np.timedelta64):
+        return torch.Generator(device).manual_seed(integer(name, value, 0))
+    library = type(value).__module__.partition(".")[0]
+    origin = "" if library == "builtins" else f"{library}'s "
+    raise TypeError(
+        f"{name} must be a torch.Generator such as torch.Generator().manual_seed(seed), or a seed "
+        f"as an int, got {origin}{type(value).__name__} ({shown(value)})"
+    )
 
 
 def _mask_id(predictor):
