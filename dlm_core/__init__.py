@@ -60,7 +60,6 @@ _MODULES = {
         "to_systematic",
     ],
     "targets": [
-        "EstimatedTarget",
         "HiddenMarkov",
         "MarkovChain",
         "Product",

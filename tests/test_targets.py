@@ -1,5 +1,10 @@
 """Exact predictors against their dense tables, and against what is known in closed form."""
 
+import copy
+import math
+import pickle
+import tracemalloc
+from fractions import Fraction
 from itertools import pairwise, product
 
 import galois
@@ -7,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 from bookkit.examples import random_joint
-from oracles import entropy_by_definition, p_value, with_summed_axes
+from oracles import entropy_by_definition, p_value, small_targets, with_summed_axes
 
 from dlm_core import InformationProfile
 from dlm_core.information import EstimatedProfile
+from dlm_core.predictor import estimate_profile
 from dlm_core.targets import (
     HiddenMarkov,
     MarkovChain,
@@ -18,8 +24,10 @@ from dlm_core.targets import (
     ReedSolomon,
     Repetition,
     Tabular,
+    Target,
     TreePotts,
 )
+from dlm_core.testing import check_target
 
 torch.set_num_threads(1)
 
@@ -189,22 +197,8 @@ def test_every_conditional_marginal_is_that_of_the_table(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_only_the_asked_for_positions_are_answered_in_row_major_order(name):
-    target, _ = CASES[name]
-    tokens = histories(target)
-    masked = tokens == target.mask_id
-    asked = masked & (torch.rand(masked.shape, generator=seeded(0)) < 0.4)
-    torch.testing.assert_close(
-        target(tokens, asked).exp(), target(tokens, masked).exp()[asked[masked]], rtol=0, atol=1e-14
-    )
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_even_impossible_histories_get_normalised_rows(name):
-    target, _ = CASES[name]
-    tokens = histories(target)
-    sums = target(tokens, tokens == target.mask_id).exp().sum(1)
-    np.testing.assert_allclose(sums.numpy(), 1.0, atol=1e-12)
+def test_every_target_keeps_the_contract(name):
+    check_target(CASES[name][0])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -224,19 +218,6 @@ def test_samples_follow_the_joint(name):
     assert words.dtype == torch.int64
     counts = np.bincount(np.ravel_multi_index(words.numpy().T, p.shape), minlength=p.size)
     assert p_value(counts, p) > 1e-6
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_no_rows_and_equal_seeds(name):
-    target, _ = CASES[name]
-    none = target.sample(0, seeded(0))
-    assert none.shape == (0, target.length)
-    assert target.log_prob(none).shape == (0,)
-    assert target(none, none == target.mask_id).shape == (0, target.alphabet_size)
-    nothing_asked = torch.zeros(1, target.length, dtype=torch.bool)
-    assert target(target.sample(1, seeded(0)), nothing_asked).shape == (0, target.alphabet_size)
-    assert target.sample(9, seeded(5)).equal(target.sample(9, seeded(5)))
-    assert target.log_prob(target.sample(9, seeded(5))).dtype == torch.float64
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -278,17 +259,57 @@ def test_correlations_of_a_long_chain_in_closed_form():
     )
 
 
-def test_sampled_profiles_deviate_by_their_standard_errors(monkeypatch):
+@pytest.mark.parametrize("length", [3, 40])
+def test_profiles_of_chains_by_the_sums_over_subsets(length):
+    """Weights of neighbours by exact binomials; each h to all digits, not only the curve."""
+    rng = np.random.default_rng(length)
+    transition, law = rng.dirichlet(np.ones(3), 3), rng.dirichlet(np.ones(3))
+    singles, pairs = [], np.zeros(length)
+    for i in range(length):
+        singles.append(entropy_by_definition(law @ np.linalg.matrix_power(transition, i)))
+        for gap in range(1, length - i):
+            power = np.linalg.matrix_power(transition, gap)
+            here = law @ np.linalg.matrix_power(transition, i)
+            pairs[gap] += sum(
+                w * entropy_by_definition(row) for w, row in zip(here, power, strict=True)
+            )
+    curve = [Fraction(0)]
+    for t in range(1, length + 1):
+        total = sum(math.comb(length - 1 - i, t - 1) * Fraction(h) for i, h in enumerate(singles))
+        for gap in range(1, length if t > 1 else 1):
+            total += math.comb(length - 1 - gap, t - 2) * Fraction(pairs[gap])
+        curve.append(total / math.comb(length, t))
+    found = MarkovChain(length, transition, law).profile().conditional_entropy
+    np.testing.assert_allclose(found, [float(b - a) for a, b in pairwise(curve)], rtol=1e-12)
+
+
+def test_the_profile_of_a_very_long_chain_takes_little_memory():
+    length = 2000
+    chain = MarkovChain(length, [[0.9, 0.1], [0.1, 0.9]])
+    tracemalloc.start()
+    profile = chain.profile()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200 * 8 * length
+    kept = [entropy_by_definition([0.5 + 0.5 * 0.8**gap, 0.5 - 0.5 * 0.8**gap]) for gap in (1, 2)]
+    assert profile.total_correlation == pytest.approx(
+        (length - 1) * (np.log(2) - kept[0]), rel=1e-12
+    )
+    assert profile.conditional_entropy[-1] == pytest.approx(
+        (2 * kept[0] + (length - 2) * (2 * kept[0] - kept[1])) / length, rel=1e-12
+    )
+
+
+def test_sampled_profiles_deviate_by_their_standard_errors():
     """Each point within 5 of them, the mean square over seven cases below 4.
 
     Were the points of each curve one and the same, its square would be chi-square with one degree
     of freedom: false alarm with probability 2e-4.
     """
-    monkeypatch.setattr("dlm_core.targets.base._MOST_WORDS", 0)
     squares = []
     for name in SAMPLED_PROFILES[:7]:
         target, p = CASES[name]
-        profile = target.profile(draws=60, generator=seeded(target.length))
+        profile = target.estimated_profile(draws=60, generator=target.length)
         assert isinstance(profile, EstimatedProfile)
         assert profile.n == 60
         error = profile.estimates - InformationProfile.from_joint(p).conditional_entropy
@@ -303,21 +324,29 @@ def test_sampled_profiles_deviate_by_their_standard_errors(monkeypatch):
 def test_sampled_profile_of_a_large_tree_has_the_known_total_correlation():
     """Within 5 standard errors; false alarm with probability 1e-4, by Student's law."""
     size, coupling = 3, 0.9
-    tree = TreePotts.regular(7, 2, size, coupling)
-    assert tree.length == 255
+    tree = TreePotts.regular(6, 2, size, coupling)
+    assert tree.length == 127
     repeat = np.exp(coupling) / (np.exp(coupling) + size - 1)
     child = entropy_by_definition([repeat, (1 - repeat) / 2, (1 - repeat) / 2])
-    found = tree.profile(draws=20, generator=seeded(1)).total_correlation_estimate
+    found = tree.estimated_profile(20, seeded(1)).total_correlation_estimate
     assert found.standard_error < 0.2 * found.value
-    assert abs(found.deviation(254 * (np.log(size) - child))) < 5
+    assert abs(found.deviation(126 * (np.log(size) - child))) < 5
 
 
-def test_sampled_profiles_need_no_generator_and_repeat(monkeypatch):
-    monkeypatch.setattr("dlm_core.targets.base._MOST_WORDS", 0)
-    tree = TreePotts(PATH, 2, 1.0)
-    assert (tree.profile(draws=3).estimates == tree.profile(draws=3).estimates).all()
+def test_estimated_profiles_are_what_the_message_of_the_exact_one_says():
+    tree = TreePotts.regular(4, 2, 2, 1.0)
+    with pytest.raises(ValueError, match=r"got 3\*\*31: use target.estimated_profile\(draws, gen"):
+        tree.profile()
+    generator = seeded(3)
+    same = estimate_profile(tree, tree.sample(3, generator), generator, perfect=True)
+    found = tree.estimated_profile(3, seeded(3))
+    assert isinstance(TreePotts(PATH, 2, 1.0).estimated_profile(2, 0), EstimatedProfile)
+    assert (found.estimates == same.estimates).all()
+    assert (found.estimates == tree.estimated_profile(3, 3).estimates).all()
     with pytest.raises(ValueError, match="draws must be an integer >= 2, got 1"):
-        tree.profile(draws=1)
+        tree.estimated_profile(1, 0)
+    with pytest.raises(TypeError, match="generator must be a torch.Generator"):
+        tree.estimated_profile(2, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4])
@@ -456,12 +485,356 @@ def test_three_ways_to_a_long_chain():
         )
 
 
-def test_the_strongest_couplings_stay_finite():
-    for coupling, expected in ((100.0, [1.0, 0.0]), (-100.0, [0.0, 1.0])):
-        tree = TreePotts(STAR, 2, coupling)
-        np.testing.assert_allclose(predict(tree, [0, None, None, None]), [expected] * 3, atol=1e-15)
-        np.testing.assert_allclose(predict(tree, [None, 0, 1, None]), [[0.5, 0.5]] * 2)
-        assert tree.log_prob(tree.sample(50, seeded(0))).isfinite().all()
+TINY = 1e-200
+
+
+def weight_of_chain(transition, initial):
+    rows = [[Fraction(float(x)) for x in row] for row in transition]
+    start = [Fraction(float(x)) for x in initial]
+    return lambda word: math.prod([rows[a][b] for a, b in pairwise(word)], start=start[word[0]])
+
+
+def weight_of_hidden(transition, initial, emission):
+    weight, seen = weight_of_chain(transition, initial), weight_of_chain(emission, [1, 1, 1])
+    paths = range(len(transition))
+    return lambda word: sum(
+        weight(path) * math.prod(seen(pair) for pair in zip(path, word, strict=True))
+        for path in product(paths, repeat=len(word))
+    )
+
+
+def weight_of_tree(parents, coupling):
+    repeat = Fraction(math.exp(coupling))
+    return lambda word: repeat ** sum(word[i] == word[parents[i]] for i in range(1, len(word)))
+
+
+def rare_cases(e):
+    one_way = [[1, e, 0], [0, 1, e], [0, 0, 1]]
+    cycle = [[1, e, 0], [0, 1, e], [e, 0, 1]]
+    flip = [[1, e], [e, 1]]
+    words = [(0, 0, 0), (0, 1, 1), (1, 1, 0)]
+    masses = [1, e, 1e-310]
+    third = [1 / 3] * 3
+    return {
+        "one way": (MarkovChain(3, one_way, [1, 0, 0]), weight_of_chain(one_way, [1, 0, 0])),
+        "one way, longer": (
+            MarkovChain(4, one_way, [1, 0, 0]),
+            weight_of_chain(one_way, [1, 0, 0]),
+        ),
+        "flip": (MarkovChain(4, flip), weight_of_chain(flip, [0.5, 0.5])),
+        "cycle": (MarkovChain(4, cycle), weight_of_chain(cycle, third)),
+        "rare start": (MarkovChain(4, cycle, [1, e, e]), weight_of_chain(cycle, [1, e, e])),
+        "hidden": (
+            HiddenMarkov(3, cycle, [[1, e], [e, 1], [0.5, 0.5]]),
+            weight_of_hidden(cycle, third, [[1, e], [e, 1], [0.5, 0.5]]),
+        ),
+        "hidden, one way": (
+            HiddenMarkov(3, one_way, one_way, [1, 0, 0]),
+            weight_of_hidden(one_way, [1, 0, 0], one_way),
+        ),
+        "repetition": (
+            Repetition(3, masses),
+            lambda word: Fraction(masses[word[0]]) if len(set(word)) == 1 else 0,
+        ),
+        "tabular": (
+            Tabular(words, masses),
+            lambda word: Fraction(dict(zip(words, masses, strict=True)).get(word, 0)),
+        ),
+        **{
+            f"tree, q={size}, {coupling}, {parents}": (
+                TreePotts(parents, size, coupling),
+                weight_of_tree(parents, coupling),
+            )
+            for coupling in (100.0, -100.0)
+            for size in (1, 2, 3)
+            for parents in (STAR, PATH)
+        },
+    }
+
+
+RARE = {
+    f"{name}, {e}": case for e in (1e-160, 1e-200, 1e-300) for name, case in rare_cases(e).items()
+}
+
+
+def log_of(x):
+    return math.log(x.numerator) - math.log(x.denominator) if x else -math.inf
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_small_masses_are_never_lost(name):
+    """Brute force in exact rationals: the logarithm of every chance, and where it is impossible."""
+    target, weight = RARE[name]
+    size = target.alphabet_size
+    table = {w: weight(w) for w in product(range(size), repeat=target.length)}
+    chances = {w: x / sum(table.values()) for w, x in table.items()}
+    np.testing.assert_allclose(
+        target.log_prob(torch.tensor(list(table))),
+        [log_of(x) for x in chances.values()],
+        rtol=1e-11,
+    )
+    for history in histories(target).tolist():
+        agrees = [
+            (w, x)
+            for w, x in chances.items()
+            if x and all(a in (b, size) for a, b in zip(history, w, strict=True))
+        ]
+        if agrees:
+            masked = [i for i, symbol in enumerate(history) if symbol == size]
+            whole = sum(x for _, x in agrees)
+            expected = [
+                [log_of(sum(x for w, x in agrees if w[i] == s) / whole) for s in range(size)]
+                for i in masked
+            ]
+            tokens = torch.tensor([history])
+            np.testing.assert_allclose(
+                target(tokens, tokens == size), expected, rtol=1e-11, atol=1e-11
+            )
+
+
+def test_a_long_chain_and_a_hidden_one_agree_on_chances_beyond_float64():
+    transition = [[0.99, 0.01, 0.0], [1e-9, 1 - 2e-9, 1e-9], [0.0, 0.5, 0.5]]
+    chain = MarkovChain(300, transition)
+    hidden = HiddenMarkov(300, transition, np.eye(3))
+    tokens = torch.full((3, 300), 3)
+    tokens[0, [0, 150, 299]] = torch.tensor([0, 2, 0])
+    tokens[1, ::7] = torch.arange(43) % 3
+    tokens[2, :200] = 2
+    torch.testing.assert_close(
+        chain(tokens, tokens == 3), hidden(tokens, tokens == 3), rtol=1e-9, atol=1e-9
+    )
+    words = torch.tensor([0, 1, 2]).repeat(100)[None]
+    words[0, ::3] = 1
+    assert chain.log_prob(words).isfinite().all()
+    torch.testing.assert_close(chain.log_prob(words), hidden.log_prob(words), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("transition", "expected"),
+    [
+        ([[1, TINY], [1, 0]], [1, TINY]),
+        ([[1, 1e-14], [1e-14, 1]], [0.5, 0.5]),
+        ([[0.5, 0.5, 0], [0, 0.3, 0.7], [0, 0.6, 0.4]], [0, 6 / 13, 7 / 13]),
+        ([[1, TINY, 0], [0, 1, TINY], [TINY, 0, 1]], [1 / 3] * 3),
+        ([[1.0]], [1]),
+        (WALK, WALK_STATIONARY),
+    ],
+)
+def test_stationary_laws_keep_small_masses(transition, expected):
+    rows = np.array(transition) / np.sum(transition, axis=1, keepdims=True)
+    chain = MarkovChain(1, rows)
+    np.testing.assert_allclose(chain.joint(), expected, rtol=1e-12)
+
+
+class OneOn(Target):
+    """One token is 1, the others are 0: the example of a class with the least that it needs."""
+
+    def __init__(self, length):
+        super().__init__(length, 2)
+
+    def conditionals(self, tokens, reveal):
+        masked = (tokens == self.mask_id).sum(1).double()
+        seen = (tokens == 1).any(1)
+        chance = torch.where(seen, 0.0, 1 / masked.clamp(min=1))
+        law = torch.stack([1 - chance, chance], 1).log()
+        return law[torch.nonzero(reveal, as_tuple=True)[0]]
+
+
+class Constant(Target):
+    """The example of the documentation."""
+
+    def __init__(self, word, alphabet_size):
+        super().__init__(len(word), alphabet_size)
+        self.register_buffer("word", torch.tensor(word))
+
+    def conditionals(self, tokens, reveal):
+        certain = torch.nn.functional.one_hot(self.word, self.alphabet_size)
+        return certain.double().log().expand(len(tokens), -1, -1)[reveal]
+
+
+def test_a_users_target_needs_its_conditionals_only():
+    check_target(OneOn(5))
+    check_target(OneOn(1))
+    check_target(Constant([2, 0, 1], 4))
+    check_target(Biased())
+    assert OneOn(5).device == torch.device("cpu")
+    assert repr(OneOn(5)) == "OneOn(length=5, alphabet_size=2)"
+    np.testing.assert_allclose(OneOn(2).joint(), [[0, 0.5], [0.5, 0]])
+
+
+class Biased(Product):
+    def __init__(self):
+        super().__init__([[0.2, 0.5, 0.3], [0.5, 0.0, 0.5], [0.1, 0.1, 0.8]])
+
+
+def breach(**methods):
+    return type("Breach", (Biased,), methods)()
+
+
+def scribbles(self, tokens, reveal):
+    laws = Biased.conditionals(self, tokens, reveal)
+    tokens[reveal] = 0
+    return laws
+
+
+def of_the_batch(self, tokens, reveal):
+    laws = Biased.conditionals(self, tokens, reveal).exp() + (tokens == 0).sum() * 1e-6
+    return (laws / laws.sum(1, keepdim=True)).log()
+
+
+def always_drawn_alike(self, n, generator):
+    return Biased.draw(self, n, torch.Generator().manual_seed(5))
+
+
+BREACHES = {
+    "mask_id must be alphabet_size": {"mask_id": property(lambda self: 7)},
+    "log_prob must sum to one": {"log_mass": lambda self, x: Biased.log_mass(self, x) + 0.01},
+    "log_prob.tokens. must have shape .*float64 .*, has .*float32": {
+        "log_mass": lambda self, x: Biased.log_mass(self, x).float()
+    },
+    "log_prob must not write into tokens": {
+        "log_mass": lambda self, x: Biased.log_mass(self, x.clone()) + 0 * x.fill_(0).sum(1)
+    },
+    "must not write into tokens": {"conditionals": scribbles},
+    "each predicted row must sum to one": {
+        "conditionals": lambda self, x, r: Biased.conditionals(self, x, r) - 0.01
+    },
+    "the law at position . given . . . must be": {
+        "conditionals": lambda self, x, r: Biased.conditionals(self, x, r).roll(1, 1)
+    },
+    r"target\(tokens, reveal\) must have shape": {
+        "conditionals": lambda self, x, r: Biased.conditionals(self, x, r)[:1]
+    },
+    "must not depend on the rest of its batch|given . . . must be": {"conditionals": of_the_batch},
+    "sample must be repeated by its seed": {
+        "draw": lambda self, n, g: Biased.draw(self, n, torch.default_generator)
+    },
+    "sample must advance its generator": {"draw": always_drawn_alike},
+    "sample must not draw what has probability zero": {
+        "draw": lambda self, n, g: torch.randint(0, 3, (n, 3), generator=g)
+    },
+    "sample must follow log_prob": {
+        "draw": lambda self, n, g: Biased.draw(self, n, g).where(
+            torch.rand(n, 1, generator=g) < 0.9, 2
+        )
+    },
+    "profile must be that of the joint table": {
+        "profile": lambda self: InformationProfile.product([0.1, 0.2, 0.3])
+    },
+    "profile must be an InformationProfile, is": {
+        "profile": lambda self: self.estimated_profile(2, 0)
+    },
+    "must raise TypeError that begins with 'generator'": {
+        "sample": lambda self, n, generator: Biased.sample(self, n, generator or 0)
+    },
+    r"log_prob\(.*\) must raise TypeError that begins with 'tokens'": {"log_prob": Biased.log_mass},
+    "must not depend on torch's default device": {
+        "draw": lambda self, n, g: Biased.draw(self, n, g) + torch.zeros(3, dtype=torch.int64)
+    },
+}
+
+
+@pytest.mark.parametrize("message", BREACHES)
+def test_breaches_of_the_contract_are_found(message):
+    with pytest.raises(AssertionError, match=message):
+        check_target(breach(**BREACHES[message]))
+
+
+def test_what_cannot_be_checked_is_refused():
+    with pytest.raises(TypeError, match="target must be of type Target"):
+        check_target(lambda tokens, reveal: tokens)
+    for length in (11, 2**31 - 1):
+        with pytest.raises(ValueError, match="target must be a small case"):
+            check_target(Repetition(length, [0.2, 0.3, 0.5]))
+
+
+def test_targets_cannot_be_changed():
+    for target in (*small_targets().values(), OneOn(4)):
+        for name in ("length", "alphabet_size", "mask_id", "device", "sample", "_place"):
+            with pytest.raises(AttributeError, match=f"is immutable, its {name} cannot be changed"):
+                setattr(target, name, 3)
+        with pytest.raises(AttributeError, match="its length cannot be changed"):
+            del target.length
+        for change in (
+            lambda t: t.half(),
+            lambda t: t.float(),
+            lambda t: t.bfloat16(),
+            lambda t: t.to(torch.float32),
+            lambda t: t.to("cpu", torch.float16),
+            lambda t: t.to(torch.zeros(1, dtype=torch.float32)),
+            lambda t: t.type(torch.int64),
+            lambda t: torch.nn.ModuleList([t]).half(),
+        ):
+            with pytest.raises(TypeError, match="computes in float64 and cannot become torch"):
+                change(target)
+        for place in ("mps", torch.device("mps", 0)):
+            with pytest.raises(ValueError, match="in float64, which Apple GPUs do not have"):
+                target.to(place)
+        with pytest.raises(ValueError, match="Apple GPUs"):
+            target.to(device="mps")
+        torch.nn.ModuleList([target]).train()
+        assert not target.training
+        words = target.sample(3, 0)
+        moved = target.double().to(torch.float64).to("cpu").cpu()
+        assert moved.log_prob(words).equal(moved.double().log_prob(words))
+        assert moved.sample(3, 0).equal(words)
+    chain = small_targets()["MarkovChain"]
+    with pytest.raises(AttributeError, match="its transition cannot be changed"):
+        chain.transition = torch.eye(2)
+    with pytest.raises(AttributeError, match="its transition cannot be changed"):
+        chain.register_buffer("transition", torch.eye(2))
+    with pytest.raises(RuntimeError, match="Unexpected key"):
+        chain.load_state_dict({"transition": torch.eye(2)})
+
+
+def test_copies_answer_the_same():
+    for target in small_targets().values():
+        for other in (copy.deepcopy(target), pickle.loads(pickle.dumps(target))):
+            words = other.sample(20, 1)
+            assert words.equal(target.sample(20, 1))
+            assert other.log_prob(words).equal(target.log_prob(words))
+            assert repr(other) == repr(target)
+            with pytest.raises(AttributeError, match="immutable"):
+                other.length = 3
+
+
+def test_targets_say_what_they_are():
+    assert [repr(target) for target in small_targets().values()] == [
+        "Tabular(length=4, alphabet_size=2, words=16)",
+        "Product(length=4, alphabet_size=2)",
+        "Repetition(length=4, alphabet_size=3)",
+        "MarkovChain(length=4, alphabet_size=2)",
+        "HiddenMarkov(length=4, alphabet_size=2, states=2)",
+        "TreePotts(length=4, alphabet_size=3, coupling=1.5)",
+        "ReedSolomon(length=4, alphabet_size=4, dimension=2)",
+    ]
+
+
+def test_targets_are_made_alike_whatever_the_default_device():
+    expected = small_targets()
+    with torch.device("meta"):
+        found = {**small_targets(), "tree": TreePotts.regular(2, 2, 2, 1.0)}
+        profiles = [found["HiddenMarkov"].estimated_profile(2, 0), found["TreePotts"].profile()]
+    for name, target in found.items():
+        assert {buffer.device for buffer in target.buffers()} == {torch.device("cpu")}
+        if name in expected:
+            assert target.sample(9, 0).equal(expected[name].sample(9, 0))
+    assert (profiles[1].conditional_entropy > 0).all()
+
+
+def test_parameters_may_come_from_a_model():
+    logits = torch.tensor([[0.3, 0.1], [0.2, 0.9]], requires_grad=True)
+    rows = logits.softmax(1)
+    for target in (
+        MarkovChain(3, rows, rows[0]),
+        HiddenMarkov(3, rows, rows),
+        Product(rows),
+        Repetition(3, rows[0]),
+        Tabular(torch.tensor([[0, 1], [1, 1]]), rows[0]),
+        Tabular.from_joint(rows / 2),
+        TreePotts(torch.tensor([-1, 0]), 2, logits[0, 0]),
+    ):
+        check_target(target)
 
 
 LAW = np.full((2, 2), 0.5)
@@ -476,7 +849,7 @@ MAKERS = {
         ValueError,
         lambda: Tabular([[0, 1], [1, 1], [0, 1]]),
     ),
-    "alphabet_size must be an integer >= 2, got 1": (
+    r"alphabet_size must be an integer in \[2, 2147483647\], got 1$": (
         ValueError,
         lambda: Tabular([[0, 1]], alphabet_size=1),
     ),
@@ -495,7 +868,58 @@ MAKERS = {
     ),
     "probabilities must be an array of real numbers": (TypeError, lambda: Product([["a"]])),
     "probabilities must sum to 1": (ValueError, lambda: Repetition(3, [0.5, 0.6])),
-    "length must be an integer >= 1, got 0": (ValueError, lambda: Repetition(0, [1.0])),
+    r"length must be an integer in \[1, 2147483647\], got 0": (
+        ValueError,
+        lambda: Repetition(0, [1.0]),
+    ),
+    r"length must be an integer in \[1, 2147483647\], got 10000000000000": (
+        ValueError,
+        lambda: Repetition(10**13, [0.5, 0.5]),
+    ),
+    "alphabet_size must be an integer in .*, got 1180591620717411303424": (
+        ValueError,
+        lambda: Tabular([[0, 1]], alphabet_size=2**70),
+    ),
+    r"support must hold symbols below 2\*\*31 - 1, got 1099511627776: number the symbols": (
+        ValueError,
+        lambda: Tabular([[0, 2**40]]),
+    ),
+    "powers of transition for length = 100000000 and 3 symbols would take 6.706 GiB, more than": (
+        ValueError,
+        lambda: MarkovChain(10**8, np.full((3, 3), 1 / 3)),
+    ),
+    r"at most 2\*\*24 nodes, got depth = 1000000 and branching = 2": (
+        ValueError,
+        lambda: TreePotts.regular(10**6, 2, 2, 1.0),
+    ),
+    r"at most 2\*\*24 nodes, got depth = 1 and branching = 9223372036854775807": (
+        ValueError,
+        lambda: TreePotts.regular(1, 2**63 - 1, 2, 1.0),
+    ),
+    r"at most 2\*\*24 nodes, got depth = 1000000000000 and branching = 1": (
+        ValueError,
+        lambda: TreePotts.regular(10**12, 1, 2, 1.0),
+    ),
+    "beliefs and messages of 4 nodes over 100000 symbols would take 74.51 GiB": (
+        ValueError,
+        lambda: TreePotts(STAR, 10**5, 1.0),
+    ),
+    "the profile of length 2147483647 would take 16 GiB": (
+        ValueError,
+        lambda: Repetition(2**31 - 1, [0.5, 0.5]).profile(),
+    ),
+    "n = 1000000000000 sequences of length 3 would take": (
+        ValueError,
+        lambda: Repetition(3, [0.5, 0.5]).sample(10**12, 0),
+    ),
+    r"a dense table needs at most 1048576 words, got 2\*\*2147483647": (
+        ValueError,
+        lambda: Repetition(2**31 - 1, [0.5, 0.5]).joint(),
+    ),
+    r"HiddenMarkov.profile\(\) is exact and needs .*, got 3\*\*1000000000: use": (
+        ValueError,
+        lambda: HiddenMarkov(10**9, LAW, LAW).profile(),
+    ),
     "transition must have rows that sum to 1 within 1e-09, row 1 sums to 0.9": (
         ValueError,
         lambda: MarkovChain(3, [[0.5, 0.5], [0.5, 0.4]]),
@@ -521,7 +945,17 @@ MAKERS = {
         ValueError,
         lambda: TreePotts([-1, 2, 0], 2, 1.0),
     ),
-    "parents must be a vector of integers": (ValueError, lambda: TreePotts([-1.0, 0.0], 2, 1.0)),
+    "parents must hold integers": (TypeError, lambda: TreePotts([-1.0, 0.0], 2, 1.0)),
+    "parents must be a vector of integers": (ValueError, lambda: TreePotts([[-1, 0]], 2, 1.0)),
+    "parents must hold integers >= -1, got -2 at index 0": (
+        ValueError,
+        lambda: TreePotts([-2, 0], 2, 1.0),
+    ),
+    "parents must have at least one entry": (ValueError, lambda: TreePotts([], 2, 1.0)),
+    "parents must not be a masked array": (
+        TypeError,
+        lambda: TreePotts(np.ma.array([-1, 0], mask=[0, 1]), 2, 1.0),
+    ),
     r"coupling must lie in \[-100, 100\], got -101": (
         ValueError,
         lambda: TreePotts([-1, 0], 2, -101),
@@ -577,8 +1011,13 @@ def test_bad_requests_are_named():
         target(tokens, tokens[:1] == 3)
     with pytest.raises(ValueError, match="masked positions only, got row 1, position 3"):
         target(tokens, torch.tensor([[False, True, False, True], [False, False, False, True]]))
-    with pytest.raises(TypeError, match=r"generator must be a torch\.Generator"):
-        target.sample(2, np.random.default_rng(0))
+    for generator in (np.random.default_rng(0), np.random.RandomState(0)):
+        with pytest.raises(TypeError, match=r"generator must be a torch\.Generator .* got numpy's"):
+            target.sample(2, generator)
+    for generator in (None, True, 0.5):
+        with pytest.raises(TypeError, match=r"generator must be a torch\.Generator .* got"):
+            target.sample(2, generator)
+    assert target.sample(9, np.int64(5)).equal(target.sample(9, seeded(5)))
     with pytest.raises(ValueError, match="n must be an integer >= 0, got -1"):
         target.sample(-1, seeded(0))
     with pytest.raises(TypeError, match="n must be an integer >= 0"):

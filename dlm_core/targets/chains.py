@@ -1,52 +1,116 @@
 """Markov chains, seen directly or through noise."""
 
+from math import log
+
 import numpy as np
+import numpy.typing as npt
 import torch
+from scipy.sparse.csgraph import connected_components
 
 from dlm_core._check import probabilities as checked_probabilities
 from dlm_core._check import stochastic
+from dlm_core._types import FloatArray, IntArray
 from dlm_core.information.profile import InformationProfile
 from dlm_core.predictor import pick
-from dlm_core.targets.base import EstimatedTarget, Target
+from dlm_core.targets.base import Target, refuse_beyond_memory, uniforms
 
 __all__ = ["HiddenMarkov", "MarkovChain"]
 
+# Entries of a temporary array: 32 MiB of float64.
+_CHUNK = 2**22
+# A sum of products above this has lost no digit to products below the least float64, 5e-324.
+_SAFE = 1e-280
+# Weights of pairs of positions below this are left out of a profile.
+_NEGLIGIBLE = 1e-40
 
-def _stationary(transition):
-    """Return the stationary law of a transition matrix; refuse one that has several."""
-    size = len(transition)
-    equations = np.vstack([transition.T - np.eye(size), np.ones(size)])
-    law, _, rank, _ = np.linalg.lstsq(equations, np.eye(1, size + 1, size)[0], rcond=1e-12)
-    if rank < size:
+
+def _stationary(transition: FloatArray) -> FloatArray:
+    """Return the logarithm of the stationary law of a transition matrix, if it has only one.
+
+    By the elimination of Grassmann, Taksar and Heyman (1985), which subtracts nothing and so
+    keeps all digits of small probabilities; in logarithms, so that none becomes zero.
+    """
+    with np.errstate(divide="ignore"):
+        logs = np.log(transition)
+    count, of_state = connected_components(transition > 0, connection="strong")
+    start, end = (of_state[states] for states in np.nonzero(transition))
+    left = np.unique(start[start != end])
+    if count - len(left) > 1:
         raise ValueError("initial must be given: transition has more than one stationary law")
-    law = np.maximum(law, 0.0)
-    return law / law.sum()
+    states = np.flatnonzero(~np.isin(of_state, left))
+    logs = logs[np.ix_(states, states)]
+    for last in range(len(states) - 1, 0, -1):
+        logs[:last, last] -= np.logaddexp.reduce(logs[last, :last])
+        through = logs[:last, last, np.newaxis] + logs[last, :last]
+        logs[:last, :last] = np.logaddexp(logs[:last, :last], through)
+    law = np.full(len(states), -np.inf)
+    law[0] = 0.0
+    for state in range(1, len(states)):
+        law[state] = np.logaddexp.reduce(law[:state] + logs[:state, state])
+    result = np.full(len(transition), -np.inf)
+    result[states] = law - np.logaddexp.reduce(law)
+    return result
 
 
-def _chain(transition, initial):
-    """Return the checked transition matrix and initial law as tensors."""
-    transition = torch.from_numpy(stochastic("transition", transition))
-    if transition.shape[0] != transition.shape[1]:
-        raise ValueError(f"transition must be square, got shape {tuple(transition.shape)}")
+def _chain(
+    transition: npt.ArrayLike, initial: npt.ArrayLike | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the checked transition matrix, and the logarithm of the initial law."""
+    table = stochastic("transition", transition)
+    if table.shape[0] != table.shape[1]:
+        raise ValueError(f"transition must be square, got shape {table.shape}")
     if initial is None:
-        initial = _stationary(transition.numpy())
-    initial = checked_probabilities("initial", initial, ndim=1)
-    if initial.size != len(transition):
+        return torch.from_numpy(table), torch.from_numpy(_stationary(table))
+    law = checked_probabilities("initial", initial, ndim=1)
+    if law.size != len(table):
         raise ValueError(
-            f"initial must have {len(transition)} entries as transition has rows, "
-            f"got {initial.size}"
+            f"initial must have {len(table)} entries as transition has rows, got {law.size}"
         )
-    return transition, torch.from_numpy(initial)
+    return torch.from_numpy(table), torch.from_numpy(law).log()
 
 
-def _walk(initial, transition, uniforms):
+def _walk(initial: torch.Tensor, transition: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     """Run the chain with the given uniform numbers, shape (n, L)."""
-    states = torch.empty(uniforms.shape, dtype=torch.int64, device=uniforms.device)
-    law = initial.expand(len(uniforms), -1)
-    for t in range(uniforms.shape[1]):
-        states[:, t] = pick(law, uniforms[:, t])
+    states = torch.empty(numbers.shape, dtype=torch.int64, device=numbers.device)
+    law = initial.expand(len(numbers), -1)
+    for t in range(numbers.shape[1]):
+        states[:, t] = pick(law, numbers[:, t])
         law = transition[states[:, t]]
     return states
+
+
+def _log_product(log_rows: torch.Tensor, log_matrix: torch.Tensor) -> torch.Tensor:
+    r"""Return :math:`\log(e^A e^B)` for logarithms (n, S) and (S, T) of numbers up to one.
+
+    A matrix product, in which the largest number of each row is scaled to one. Where a sum comes
+    out so small that products may have been lost to it, it is done again in logarithms.
+    """
+    matrix = log_matrix.exp()
+    result = log_rows.new_empty(len(log_rows), log_matrix.shape[1])
+    per_row = max(log_matrix.shape)
+    for rows, out in zip(
+        log_rows.split(max(1, _CHUNK // per_row)),
+        result.split(max(1, _CHUNK // per_row)),
+        strict=True,
+    ):
+        # a row of zeros stays one
+        largest = rows.amax(1, keepdim=True).clamp(min=torch.finfo(torch.float64).min)
+        sums = (rows - largest).exp() @ matrix
+        torch.add(sums.log(), largest, out=out)
+        small = sums < _SAFE
+        if small.any():
+            # most such sums are zeros indeed
+            small &= (rows > -torch.inf).double() @ (log_matrix > -torch.inf).double() > 0
+            places = torch.nonzero(small)
+            for row, column in (part.T for part in places.split(max(1, _CHUNK // per_row))):
+                out[row, column] = (rows[row] + log_matrix.T[column]).logsumexp(1)
+    return result
+
+
+def _log_normalised(logs: torch.Tensor) -> torch.Tensor:
+    """Return logarithms of rows divided by their sums; of uniform rows where the sum is zero."""
+    total = logs.logsumexp(-1, keepdim=True)
+    return torch.where(total > -torch.inf, logs - total, -log(logs.shape[-1]))
 
 
 class MarkovChain(Target):
@@ -54,15 +118,16 @@ class MarkovChain(Target):
 
     Only the nearest revealed neighbours ``l < i < r`` matter:
     :math:`p(x_i \mid \cdot) \propto P^{i-l}[x_l, x_i]\, P^{r-i}[x_i, x_r]`. The powers of the
-    transition matrix are tabulated once, in :math:`O(L q^3)` time and :math:`L q^2` memory; a
-    prediction is then O(q) for each position, with no loop.
+    transition matrix are tabulated once, by doubling, in :math:`O(L q^3)` time and
+    :math:`L q^2` memory; a prediction is then O(q) for each position, with no loop. The table
+    holds logarithms, so that no power of a small probability becomes zero.
 
     Given revealed tokens that cannot occur together the predictor returns the uniform law.
 
     Parameters
     ----------
     length : int
-        ``L >= 1``.
+        ``L >= 1``; the table of :math:`8 L q^2` bytes may take up to 4 GiB.
     transition : array_like, shape (q, q)
         Rows of transition probabilities.
     initial : array_like, shape (q,), optional
@@ -71,85 +136,123 @@ class MarkovChain(Target):
     Raises
     ------
     TypeError, ValueError
-        If a row is no law, the shapes differ, or the default does not exist.
+        If a row is no law, the shapes differ, the default does not exist, or the table is too
+        large.
     """
 
-    def __init__(self, length, transition, initial=None):
-        transition, initial = _chain(transition, initial)
-        super().__init__(length, len(transition))
-        powers = torch.empty(self.length, *transition.shape, dtype=torch.float64)
-        powers[0] = torch.eye(len(transition))
-        for gap in range(1, self.length):
-            powers[gap] = powers[gap - 1] @ transition
-        self.register_buffer("powers", powers)
-        self.register_buffer("transition", transition)
-        self.register_buffer("marginals", initial @ powers)
+    transition: torch.Tensor
+    _log_powers: torch.Tensor
+    _log_marginals: torch.Tensor
 
-    def _conditionals(self, tokens, reveal):
+    def __init__(
+        self, length: int, transition: npt.ArrayLike, initial: npt.ArrayLike | None = None
+    ) -> None:
+        table, log_initial = _chain(transition, initial)
+        size = len(table)
+        super().__init__(length, size)
+        refuse_beyond_memory(
+            f"the powers of transition for length = {self.length} and {size} symbols",
+            self.length * size**2,
+        )
+        single = table.log()
+        powers = torch.empty(self.length, size, size, dtype=torch.float64, device="cpu")
+        powers[0] = torch.eye(size, dtype=torch.float64, device="cpu").log()
+        marginals = torch.empty(self.length, size, dtype=torch.float64, device="cpu")
+        marginals[0] = log_initial
+        done = 1
+        while done < self.length:
+            hop = _log_product(powers[done - 1], single)
+            more = slice(done, min(2 * done, self.length))
+            known = slice(0, more.stop - done)
+            powers[more] = _log_product(powers[known].flatten(0, 1), hop).view_as(powers[more])
+            marginals[more] = _log_product(marginals[known], hop)
+            done = more.stop
+        self.register_buffer("transition", table)
+        self.register_buffer("_log_powers", powers)
+        self.register_buffer("_log_marginals", marginals)
+
+    def conditionals(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
         known = tokens != self.mask_id
         place = torch.arange(self.length, device=tokens.device)
         before = torch.where(known, place, -1).cummax(1).values
         after = torch.where(known, place, self.length).flip(1).cummin(1).values.flip(1)
         rows, i = torch.nonzero(reveal, as_tuple=True)
         left, right = before[rows, i], after[rows, i]
-        law = self.marginals[i]
+        law = self._log_marginals[i]
         inside = left >= 0
         seen = tokens[rows[inside], left[inside]]
-        law[inside] = self.powers[(i - left)[inside], seen]
+        law[inside] = self._log_powers[(i - left)[inside], seen]
         inside = right < self.length
         seen = tokens[rows[inside], right[inside]]
-        law[inside] *= self.powers[(right - i)[inside], :, seen]
-        return _normalised(law).log_()
+        law[inside] += self._log_powers[(right - i)[inside], :, seen]
+        return _log_normalised(law)
 
-    def sample(self, n, generator):
-        return _walk(self.marginals[0], self.transition, self._uniforms(n, generator))
+    def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        initial = self._log_marginals[0].exp()
+        return _walk(initial, self.transition, uniforms(n, self.length, generator))
 
-    def log_prob(self, tokens):
-        tokens = self._checked(tokens, highest=self.alphabet_size - 1)
+    def log_mass(self, tokens: torch.Tensor) -> torch.Tensor:
         steps = self.transition.log()[tokens[:, :-1], tokens[:, 1:]]
-        return self.marginals[0].log()[tokens[:, 0]] + steps.sum(1)
+        return self._log_marginals[0, tokens[:, 0]] + steps.sum(1)
 
-    def profile(self):
-        r"""The exact information profile, in :math:`O(L q^2 + L^2)` time.
+    def profile(self) -> InformationProfile:
+        r"""The exact information profile, in :math:`O(L q^2 + L \log L)` time and O(L) memory.
 
         The entropy of the tokens on a set of positions is that of the first of them plus
         :math:`H(X_r \mid X_l)` for each pair of neighbours ``l < r`` in the set. In a random set
         of ``t`` positions, two that are ``g`` apart are neighbours with probability
         :math:`\binom{L-1-g}{t-2} / \binom{L}{t}`, and position ``i`` is the first with
-        probability :math:`\binom{L-1-i}{t-1} / \binom{L}{t}`.
+        probability :math:`\binom{L-1-i}{t-1} / \binom{L}{t}`. For a gap ``g`` these fall like
+        :math:`(1 - t/L)^g`; those below 1e-40 are left out.
         """
         length = self.length
-        singles = torch.special.entr(self.marginals).sum(1).cpu().numpy()
-        by_state = torch.special.entr(self.powers).sum(2)
+        singles = torch.special.entr(self._log_marginals.exp()).sum(1).cpu().numpy()
+        by_state = torch.cat(
+            [
+                torch.special.entr(part.exp()).sum(2)
+                for part in self._log_powers.split(max(1, _CHUNK // self.alphabet_size**2))
+            ]
+        )
         # over all pairs with a gap g, the total of H(X_{l+g} | X_l), from the states before them
-        before = self.marginals.cumsum(0).flip(0)
+        before = self._log_marginals.exp().cumsum(0).flip(0)
         pairs = (before * by_state).sum(1).cpu().numpy()[1:]
-        size = np.arange(1, length + 1)[:, np.newaxis]
-        gap = np.arange(1, length)
-        first = _running_product(
-            size[:, 0] / length, 1 - (size - 1) / np.maximum(length - gap, 1), upto=length
-        )
-        neighbours = _running_product(
-            size[:, 0] * (size[:, 0] - 1) / max(length * (length - 1), 1),
-            1 - (size - 2) / np.maximum(length - 1 - gap, 1),
-            upto=length - 1,
-        )
-        curve = first @ singles + neighbours @ pairs
-        return InformationProfile(np.diff(curve, prepend=0.0))
+        size = np.arange(1, length)
+        entropies = np.zeros(length)
+        entropies[0] = singles.mean()
+        # the weight of position i as the first of t, and what one more in the set adds to it
+        weight = size / length
+        for i, entropy in enumerate(singles):
+            added = (length - i - (i + 1) * size) / (size * (length - size))
+            entropies[1 : 1 + size.size] += weight * added * entropy
+            if i + 1 < length:
+                weight = weight * np.maximum(1 - (size - 1) / (length - 1 - i), 0)
+                size, weight = _cut(size, weight)
+        if length > 1:
+            entropies[1] += 2 / (length * (length - 1)) * pairs.sum()
+        # the same for two positions as neighbours, from sets of two
+        size = np.arange(2, length)
+        weight = size * (size - 1) / max(length * (length - 1), 1)
+        for gap, entropy in enumerate(pairs, start=1):
+            added = (2 * length + 1 - (gap + 1) * size - gap) / ((size - 1) * (length - size))
+            entropies[2 : 2 + size.size] += weight * added * entropy
+            if gap + 1 < length:
+                weight = weight * np.maximum(1 - (size - 2) / (length - 1 - gap), 0)
+                size, weight = _cut(size, weight)
+        return InformationProfile(entropies)
 
 
-def _running_product(start, ratios, upto):
-    """Return ``start`` times the running products of nonnegative ratios, with ``upto`` columns."""
-    factors = np.concatenate([start[:, np.newaxis], np.maximum(ratios, 0.0)], axis=1)
-    return np.cumprod(factors[:, :upto], axis=1)
+def _cut(size: IntArray, weight: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Leave out the sizes from which on the weights are negligible, now and for larger gaps."""
+    kept = np.count_nonzero(weight >= _NEGLIGIBLE)
+    return size[:kept], weight[:kept]
 
 
-class HiddenMarkov(EstimatedTarget):
+class HiddenMarkov(Target):
     r"""A hidden Markov model: a Markov chain of states, each seen through its emission law.
 
     The predictor runs the forward and the backward recursion, a masked token carrying no
     evidence: :math:`O(B L S^2)` time with a loop over positions, each step of it for the whole
-    batch.
+    batch, in logarithms.
 
     Given revealed tokens that cannot occur together the recursions restart from the uniform law
     where the contradiction shows.
@@ -171,58 +274,66 @@ class HiddenMarkov(EstimatedTarget):
         If a row is no law, the shapes differ, or the default does not exist.
     """
 
-    def __init__(self, length, transition, emission, initial=None):
-        transition, initial = _chain(transition, initial)
-        emission = torch.from_numpy(stochastic("emission", emission))
-        if len(emission) != len(transition):
+    transition: torch.Tensor
+    emission: torch.Tensor
+    _log_initial: torch.Tensor
+
+    def __init__(
+        self,
+        length: int,
+        transition: npt.ArrayLike,
+        emission: npt.ArrayLike,
+        initial: npt.ArrayLike | None = None,
+    ) -> None:
+        table, log_initial = _chain(transition, initial)
+        seen = torch.from_numpy(stochastic("emission", emission))
+        if len(seen) != len(table):
             raise ValueError(
-                f"emission must have one row for each of the {len(transition)} states, "
-                f"got {len(emission)}"
+                f"emission must have one row for each of the {len(table)} states, got {len(seen)}"
             )
-        super().__init__(length, emission.shape[1])
-        self.register_buffer("initial", initial)
-        self.register_buffer("transition", transition)
-        self.register_buffer("emission", emission)
+        super().__init__(length, seen.shape[1])
+        self.register_buffer("transition", table)
+        self.register_buffer("emission", seen)
+        self.register_buffer("_log_initial", log_initial)
 
-    def _evidence(self, tokens):
-        """Likelihood of each state: shape (L, B, S), ones where the token is masked."""
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, states={len(self.transition)}"
+
+    def _evidence(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Log-likelihood of each state: shape (L, B, S), zeros where the token is masked."""
         unseen = torch.ones_like(self.emission[:, :1])
-        return torch.cat([self.emission, unseen], 1).T[tokens.T]
+        return torch.cat([self.emission, unseen], 1).log().T[tokens.T]
 
-    def _forward(self, evidence):
+    def _forward(self, evidence: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Law of each state given the tokens before it, and the chance of each token then."""
         predictive = torch.empty_like(evidence)
         chance = evidence.new_empty(evidence.shape[:2])
-        law = self.initial.expand(evidence.shape[1], -1)
+        transition = self.transition.log()
+        law = self._log_initial.expand(evidence.shape[1], -1)
         for t, seen in enumerate(evidence):
             predictive[t] = law
-            weighted = law * seen
-            chance[t] = weighted.sum(1)
-            law = _normalised(weighted) @ self.transition
+            weighted = law + seen
+            chance[t] = weighted.logsumexp(1)
+            law = _log_product(_log_normalised(weighted), transition)
         return predictive, chance
 
-    def _conditionals(self, tokens, reveal):
+    def conditionals(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
         evidence = self._evidence(tokens)
         states, _ = self._forward(evidence)
-        ahead = torch.ones_like(evidence[0])
+        backward = self.transition.log().T
+        ahead = torch.zeros_like(evidence[0])
         for t in range(self.length - 1, -1, -1):
-            states[t] *= ahead
-            ahead = _normalised(ahead * evidence[t]) @ self.transition.T
+            states[t] += ahead
+            ahead = _log_product(_log_normalised(ahead + evidence[t]), backward)
         rows, positions = torch.nonzero(reveal, as_tuple=True)
-        return (_normalised(states[positions, rows]) @ self.emission).log_()
+        return _log_product(_log_normalised(states[positions, rows]), self.emission.log())
 
-    def sample(self, n, generator):
-        states = _walk(self.initial, self.transition, self._uniforms(n, generator))
-        uniforms = self._uniforms(n, generator)
-        return pick(self.emission[states.flatten()], uniforms.flatten()).reshape(n, self.length)
+    def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        numbers = uniforms(n, self.length, generator)
+        states = _walk(self._log_initial.exp(), self.transition, numbers)
+        numbers = uniforms(n, self.length, generator)
+        return pick(self.emission[states.flatten()], numbers.flatten()).reshape(n, self.length)
 
-    def log_prob(self, tokens):
-        tokens = self._checked(tokens, highest=self.alphabet_size - 1)
+    def log_mass(self, tokens: torch.Tensor) -> torch.Tensor:
         _, chance = self._forward(self._evidence(tokens))
-        return chance.log().sum(0)
-
-
-def _normalised(weights):
-    """Return rows divided by their sums; uniform rows where the sum is zero."""
-    total = weights.sum(-1, keepdim=True)
-    return torch.where(total > 0, weights / total, 1 / weights.shape[-1])
+        return chance.sum(0)

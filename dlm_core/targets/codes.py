@@ -6,15 +6,16 @@ import numpy as np
 import torch
 
 from dlm_core._check import integer
+from dlm_core._types import IntArray
 from dlm_core.information.profile import InformationProfile
-from dlm_core.targets.base import Target
+from dlm_core.targets.base import Target, uniforms
 
 __all__ = ["ReedSolomon"]
 
 _CHUNK = 2**22  # entries of a temporary: small enough to stay near the processor
 
 
-def _powers_of_generator(field_bits):
+def _powers_of_generator(field_bits: int) -> tuple[IntArray, int]:
     r"""Powers :math:`g^0, \dots, g^{q-2}` in GF(q), q = 2^field_bits, and the field's polynomial.
 
     Elements are polynomials over GF(2), written as bits; the modulus is the least primitive one
@@ -69,7 +70,12 @@ class ReedSolomon(Target):
         If an argument is no integer or out of range.
     """
 
-    def __init__(self, length, dimension, field_bits):
+    _antilog: torch.Tensor
+    _log: torch.Tensor
+    _differences: torch.Tensor
+    _summed: torch.Tensor
+
+    def __init__(self, length: int, dimension: int, field_bits: int) -> None:
         field_bits = integer("field_bits", field_bits, 1, 12)
         super().__init__(integer("length", length, 1, 2**field_bits), 2**field_bits)
         self.dimension = integer("dimension", dimension, 1, self.length)
@@ -85,10 +91,16 @@ class ReedSolomon(Target):
         # sums of up to 2**12 logarithms below 2**12 are exact in float32
         self.register_buffer("_summed", torch.from_numpy(differences.astype(np.float32)))
 
-    def extra_repr(self):
-        return f"length={self.length}, dimension={self.dimension}, q={self.alphabet_size}"
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, dimension={self.dimension}"
 
-    def interpolate(self, tokens, known, rows, positions):
+    def interpolate(
+        self,
+        tokens: torch.Tensor,
+        known: torch.Tensor,
+        rows: torch.Tensor,
+        positions: torch.Tensor,
+    ) -> torch.Tensor:
         """The symbols of the codewords through given ones.
 
         Parameters
@@ -135,7 +147,7 @@ class ReedSolomon(Target):
             found[part] = torch.where(used[row, position], tokens[row, position], scaled)
         return found
 
-    def _conditionals(self, tokens, reveal):
+    def conditionals(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
         known = tokens != self.mask_id
         rows, positions = torch.nonzero(reveal, as_tuple=True)
         determined = known.sum(1) >= self.dimension
@@ -157,7 +169,7 @@ class ReedSolomon(Target):
         laws[torch.nonzero(certain).squeeze(1), found] = 0.0
         return laws
 
-    def _redundant(self, tokens):
+    def _redundant(self, tokens: torch.Tensor) -> torch.Tensor:
         """The symbols that the first ``dimension`` of each row determine: (n, L - dimension)."""
         n, extra = len(tokens), self.length - self.dimension
         known = torch.zeros_like(tokens, dtype=torch.bool)
@@ -166,21 +178,20 @@ class ReedSolomon(Target):
         positions = torch.arange(self.dimension, self.length, device=tokens.device).repeat(n)
         return self.interpolate(tokens, known, rows, positions).reshape(n, extra)
 
-    def sample(self, n, generator):
-        tokens = (self._uniforms(n, generator) * self.alphabet_size).long()
+    def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        tokens = (uniforms(n, self.length, generator) * self.alphabet_size).long()
         tokens[:, self.dimension :] = self._redundant(tokens)
         return tokens
 
-    def log_prob(self, tokens):
-        tokens = self._checked(tokens, highest=self.alphabet_size - 1)
+    def log_mass(self, tokens: torch.Tensor) -> torch.Tensor:
         valid = (tokens[:, self.dimension :] == self._redundant(tokens)).all(1)
         return valid.double().log() - self.dimension * log(self.alphabet_size)
 
-    def profile(self):
+    def profile(self) -> InformationProfile:
         return InformationProfile.mds_code(self.length, self.dimension, self.alphabet_size)
 
 
-def _xor(summands):
+def _xor(summands: torch.Tensor) -> torch.Tensor:
     """Exclusive or along the last axis, by halves."""
     while summands.shape[-1] > 1:
         half = summands.shape[-1] // 2

@@ -1,13 +1,14 @@
 """Targets given by a list of words, by independent tokens, or by one token written many times."""
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from dlm_core._check import integer, sparse_law, stochastic
 from dlm_core._check import probabilities as checked_probabilities
 from dlm_core.information.profile import InformationProfile
 from dlm_core.predictor import pick
-from dlm_core.targets.base import Target
+from dlm_core.targets.base import MOST_SYMBOLS, Target, refuse_beyond_memory, uniforms
 
 __all__ = ["Product", "Repetition", "Tabular"]
 
@@ -37,18 +38,32 @@ class Tabular(Target):
         fit them.
     """
 
-    def __init__(self, support, probabilities=None, alphabet_size=None):
+    support: torch.Tensor
+    probabilities: torch.Tensor
+
+    def __init__(
+        self,
+        support: npt.ArrayLike,
+        probabilities: npt.ArrayLike | None = None,
+        alphabet_size: int | None = None,
+    ) -> None:
         rows, masses = sparse_law(support, probabilities)
         if masses.min() == 0:
             raise ValueError(f"probabilities must be positive, got 0 in row {masses.argmin()}")
         largest = int(rows.max())
+        if largest >= MOST_SYMBOLS:
+            raise ValueError(
+                f"support must hold symbols below 2**31 - 1, got {largest}: number the symbols by "
+                "numpy.unique(support, return_inverse=True)[1]"
+            )
         size = largest + 1 if alphabet_size is None else alphabet_size
-        super().__init__(rows.shape[1], integer("alphabet_size", size, largest + 1))
+        size = integer("alphabet_size", size, largest + 1, MOST_SYMBOLS)
+        super().__init__(rows.shape[1], size)
         self.register_buffer("support", torch.from_numpy(rows))
         self.register_buffer("probabilities", torch.from_numpy(masses))
 
     @classmethod
-    def from_joint(cls, p):
+    def from_joint(cls, p: npt.ArrayLike) -> "Tabular":
         """The same from a dense joint table, one axis per position.
 
         Axes may have different sizes; the alphabet is that of the largest.
@@ -58,11 +73,14 @@ class Tabular(Target):
         TypeError, ValueError
             If ``p`` is not a table of probabilities.
         """
-        p = checked_probabilities("p", p)
-        support = np.argwhere(p > 0)
-        return cls(support, p[p > 0], alphabet_size=max(p.shape))
+        table = checked_probabilities("p", p)
+        support = np.argwhere(table > 0)
+        return cls(support, table[table > 0], alphabet_size=max(table.shape))
 
-    def _agreements(self, tokens):
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, words={len(self.support)}"
+
+    def _agreements(self, tokens: torch.Tensor) -> torch.Tensor:
         """How many tokens of each row each word has: shape (B, N). Time O(B N L), chunked."""
         rows = max(1, _CHUNK // self.support.numel())
         parts = [
@@ -71,7 +89,7 @@ class Tabular(Target):
         ]
         return torch.cat(parts) if parts else tokens.new_zeros(0, len(self.support))
 
-    def _conditionals(self, tokens, reveal):
+    def conditionals(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
         agreements = self._agreements(tokens)
         nearest = agreements == agreements.amax(1, keepdim=True)
         weights = nearest * self.probabilities
@@ -87,16 +105,15 @@ class Tabular(Target):
             )
         return marginals.log_()
 
-    def sample(self, n, generator):
-        uniforms = self._uniforms(n, generator, columns=1).squeeze(1)
-        return self.support[pick(self.probabilities[None], uniforms)]
+    def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        numbers = uniforms(n, 1, generator).squeeze(1)
+        return self.support[pick(self.probabilities[None], numbers)]
 
-    def log_prob(self, tokens):
-        tokens = self._checked(tokens, highest=self.alphabet_size - 1)
+    def log_mass(self, tokens: torch.Tensor) -> torch.Tensor:
         hits = self._agreements(tokens) == self.length
         return (hits * self.probabilities).sum(1).log()
 
-    def profile(self):
+    def profile(self) -> InformationProfile:
         """The information profile, by ``InformationProfile.from_support``.
 
         Raises
@@ -123,22 +140,23 @@ class Product(Target):
         If the rows are no probabilities.
     """
 
-    def __init__(self, probabilities):
-        table = torch.from_numpy(stochastic("probabilities", probabilities))
-        super().__init__(*table.shape)
-        self.register_buffer("probabilities", table)
+    probabilities: torch.Tensor
 
-    def _conditionals(self, tokens, reveal):
+    def __init__(self, probabilities: npt.ArrayLike) -> None:
+        table = stochastic("probabilities", probabilities)
+        super().__init__(*table.shape)
+        self.register_buffer("probabilities", torch.from_numpy(table))
+
+    def conditionals(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
         return self.probabilities.log()[torch.nonzero(reveal, as_tuple=True)[1]]
 
-    def sample(self, n, generator):
-        uniforms = self._uniforms(n, generator)
+    def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        numbers = uniforms(n, self.length, generator)
         rows = self.probabilities.cumsum(1)
         rows = rows / rows[:, -1:]
-        return torch.searchsorted(rows, uniforms.T.contiguous(), right=True).T.contiguous()
+        return torch.searchsorted(rows, numbers.T.contiguous(), right=True).T.contiguous()
 
-    def log_prob(self, tokens):
-        tokens = self._checked(tokens, highest=self.alphabet_size - 1)
+    def log_mass(self, tokens: torch.Tensor) -> torch.Tensor:
         return (
             self.probabilities.log()
             .expand(len(tokens), -1, -1)
@@ -146,7 +164,7 @@ class Product(Target):
             .sum((1, 2))
         )
 
-    def profile(self):
+    def profile(self) -> InformationProfile:
         return InformationProfile.product(torch.special.entr(self.probabilities).sum(1).cpu())
 
 
@@ -169,12 +187,14 @@ class Repetition(Target):
         If ``length`` is no positive integer or ``probabilities`` no probabilities.
     """
 
-    def __init__(self, length, probabilities):
+    probabilities: torch.Tensor
+
+    def __init__(self, length: int, probabilities: npt.ArrayLike) -> None:
         table = checked_probabilities("probabilities", probabilities, ndim=1)
         super().__init__(length, table.size)
         self.register_buffer("probabilities", torch.from_numpy(table))
 
-    def _conditionals(self, tokens, reveal):
+    def conditionals(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
         counts = tokens.new_zeros(len(tokens), self.alphabet_size + 1)
         counts.scatter_add_(1, tokens, torch.ones_like(tokens))
         counts = counts[:, :-1].masked_fill(self.probabilities == 0, -1)
@@ -182,17 +202,17 @@ class Repetition(Target):
         law = (weights / weights.sum(1, keepdim=True)).log()
         return law[torch.nonzero(reveal, as_tuple=True)[0]]
 
-    def sample(self, n, generator):
-        uniforms = self._uniforms(n, generator, columns=1).squeeze(1)
-        symbols = pick(self.probabilities[None], uniforms)
+    def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        numbers = uniforms(n, 1, generator).squeeze(1)
+        symbols = pick(self.probabilities[None], numbers)
         return symbols[:, None].repeat(1, self.length)
 
-    def log_prob(self, tokens):
-        tokens = self._checked(tokens, highest=self.alphabet_size - 1)
+    def log_mass(self, tokens: torch.Tensor) -> torch.Tensor:
         constant = (tokens == tokens[:, :1]).all(1)
         chance = self.probabilities.log()[tokens[:, 0]]
         return chance.masked_fill(~constant, -torch.inf)
 
-    def profile(self):
+    def profile(self) -> InformationProfile:
+        refuse_beyond_memory(f"the profile of length {self.length}", self.length)
         entropy = torch.special.entr(self.probabilities).sum().item()
         return InformationProfile.repetition(self.length, entropy)
