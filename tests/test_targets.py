@@ -328,7 +328,7 @@ def test_sampled_profile_of_a_large_tree_has_the_known_total_correlation():
     assert tree.length == 127
     repeat = np.exp(coupling) / (np.exp(coupling) + size - 1)
     child = entropy_by_definition([repeat, (1 - repeat) / 2, (1 - repeat) / 2])
-    found = tree.estimated_profile(20, seeded(1)).total_correlation_estimate
+    found = tree.estimated_profile(20, seeded(1)).total_correlation
     assert found.standard_error < 0.2 * found.value
     assert abs(found.deviation(126 * (np.log(size) - child))) < 5
 
