@@ -122,7 +122,7 @@ def test_bad_measurements_are_named():
         monte_carlo_kl(target, schedule, 10.0, seeded(0))
     with pytest.raises(ValueError, match="the same length, got 5 and 4"):
         monte_carlo_kl(target, Equal(5, 2), 10, seeded(0))
-    with pytest.raises(TypeError, match="generator must be of type Generator"):
+    with pytest.raises(TypeError, match=r"generator must be a torch\.Generator"):
         monte_carlo_kl(target, schedule, 10, None)
 
 

@@ -34,8 +34,8 @@ def monte_carlo_kl(target, schedule, n, generator, *, progress=False):
         The law of the sizes, of the same length.
     n : int
         How many sequences, at least 2.
-    generator : torch.Generator
-        The only source of randomness, on the target's device.
+    generator : torch.Generator or int
+        The only source of randomness, on the target's device; or a seed.
     progress : bool
         Whether to show a progress bar.
 
@@ -52,10 +52,11 @@ def monte_carlo_kl(target, schedule, n, generator, *, progress=False):
     import torch  # here, so that exact errors need numpy alone
     from tqdm import tqdm
 
+    from dlm_core.predictor import torch_generator
     from dlm_core.sampler import log_likelihood
 
     _check_pair(target, schedule)
-    instance("generator", generator, torch.Generator)
+    generator = torch_generator("generator", generator, target.device)
     n = integer("n", n, 2)
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     rows = int(_MOST_ENTRIES / (schedule.mean_sizes.max() * target.alphabet_size))

@@ -32,6 +32,7 @@ class Target(torch.nn.Module, ABC):
 
     def __init__(self, length, alphabet_size):
         super().__init__()
+        self.eval()  # nothing is trained: a predictor in training mode would be refused
         self.length = integer("length", length, 1)
         self.alphabet_size = integer("alphabet_size", alphabet_size, 1)
 

@@ -89,8 +89,7 @@ class TreePotts(EstimatedTarget):
     def _through_edge(self, log_weights):
         """Send log-weights (..., q) across an edge: the log-message, up to a constant."""
         repeat, other = self._odds
-        edge = torch.full((self.alphabet_size,) * 2, other, dtype=torch.float64)
-        edge = edge.fill_diagonal_(repeat).to(log_weights.device)
+        edge = log_weights.new_full((self.alphabet_size,) * 2, other).fill_diagonal_(repeat)
         weights = (log_weights - log_weights.amax(-1, keepdim=True)).exp_()
         return (weights @ edge).log_()
 
