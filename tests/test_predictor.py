@@ -45,6 +45,13 @@ class Network(torch.nn.Module):
         return self.scores[reveal.nonzero()[:, 1]]
 
 
+class WithMask(Network):
+    """One whose answers have a column for the mask."""
+
+    def forward(self, tokens, reveal):
+        return torch.nn.functional.pad(super().forward(tokens, reveal), (0, 1))
+
+
 class Returning:
     """A predictor that returns a given value, or what a given function makes of the number."""
 
@@ -72,6 +79,7 @@ def test_a_function_a_network_and_a_target_are_asked_alike(order):
         (function, {"mask_id": 3}),
         (Network(), {}),
         (Network(), {"mask_id": 3}),
+        (WithMask(), {}),
         (MaskPredictor(function, 3), {}),
     ]:
         for result, value in zip(answers(predictor, order, **arguments), expected, strict=True):
@@ -200,6 +208,8 @@ def test_the_tokens_are_where_the_predictor_is():
     predictor = Network()
     assert MaskPredictor(predictor).device == predictor.scores.device == CPU
     assert MaskPredictor(function, 3).device == CPU
+    with pytest.raises(ValueError, match=r"predictor\.device must be .* float64, got 'meta'"):
+        generate(Network().to("meta"), Equal(4, 2), 1)
     assert MaskPredictor(Returning(None)).device == CPU
     for device in ("mps", torch.device("mps")):
         predictor.device = device
@@ -254,6 +264,7 @@ TARGETS = {
     "ReedSolomon": lambda: ReedSolomon(4, 2, 3),
     "function": None,
     "Network": Network,
+    "WithMask": WithMask,
 }
 
 

@@ -677,5 +677,8 @@ def test_prompts_hold_symbols_of_the_predictor():
     with pytest.raises(ValueError, match=r"in \[0, 2\] .*, got 7 at row 1, position 3"):
         generate(uniform(4), Equal(4, 2), tokens=tokens)
     # the mask is one of the symbols: beyond it there are more
-    made = generate(Scores(np.zeros((4, 8)), mask_id=3), Equal(4, 2), tokens=tokens)
-    assert made.tokens[1, 3] == 7
+    predictor = Scores(np.zeros((4, 8)), mask_id=3)
+    assert generate(predictor, Equal(4, 2), tokens=tokens).tokens[1, 3] == 7
+    tokens[1, 3] = 8
+    with pytest.raises(ValueError, match=r"in \[0, 7\] \(or the mask, 3\), got 8 at row 1"):
+        generate(predictor, Equal(4, 2), tokens=tokens)
