@@ -112,7 +112,7 @@ def numpy_generator(name: str, value: Rng) -> np.random.Generator:
         return np.random.default_rng(words.tolist())
     raise TypeError(
         f"{name} must be a numpy.random.Generator such as numpy.random.default_rng(seed), or a "
-        f"seed as an int, got {_from_module(value)}"
+        f"seed as an int, got {with_library(value)}"
     )
 
 
@@ -370,7 +370,7 @@ def _is_class(value: object) -> bool:
     return isinstance(value, type)
 
 
-def _from_module(value: object) -> str:
+def with_library(value: object) -> str:
     """Return what ``value`` is, with the library that it comes from."""
     module = type(value).__module__.partition(".")[0]
     prefix = "" if module == "builtins" else f"{module}'s "

@@ -2,114 +2,302 @@
 
 A mask predictor is called as ``(tokens (B, L) int64, reveal (B, L) bool)`` and returns
 log-probabilities of shape ``(reveal.sum(), V)``, row-major; ``mask_id`` is the token that stands
-for "not revealed".
+for "not revealed". Any function will do. ``MaskPredictor`` is the one place where a predictor is
+asked and what it returns is checked.
 """
 
-import torch
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from numbers import Integral
+from typing import TypeAlias
 
-from dlm_core._check import _from_module, instance, integer
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from dlm_core._check import boolean, instance, integer, shown, with_library
+from dlm_core._types import IntArray
 from dlm_core.information.profile import EstimatedProfile
 
-__all__ = ["estimate_profile", "pick", "predict"]
+__all__ = ["MaskPredictor", "estimate_profile", "pick", "torch_generator"]
+
+Predictor: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 # Entries of a temporary table of weights: on a CPU, what stays in its cache.
 _CHUNK = {"cpu": 2**18}
-# Entries of one prediction: 128 MiB of float64.
-_AT_ONCE = 2**24
+# Most entries of one prediction (512 MiB of float64), and most tokens shown at once.
+_MOST_ENTRIES = 2**26
+_MOST_TOKENS = 2**18
 
 
-def predict(predictor, tokens, reveal):
-    """Call a mask predictor on the rows that need it, and check what it returns.
+class MaskPredictor:
+    """A mask predictor, bound to its mask for the calls of one run.
+
+    The predictor is shown copies, so that it may write into its arguments, and rows in which
+    something is asked for; no gradient is recorded. What it returns is checked at each call.
 
     Parameters
     ----------
     predictor : callable
-        A mask predictor.
-    tokens, reveal : Tensor, shape (B, L)
-        As its signature says.
+        A mask predictor. Its answers may lack a constant of their own in each row, as logits do.
+    mask_id : int, optional
+        The mask's token; by default the predictor's attribute ``mask_id``.
 
-    Returns
-    -------
-    Tensor of float64, shape (reveal.sum(), V)
-        The logarithms, minus infinity for the mask if that is one of the symbols: rows are then
-        no longer normalised.
+    Attributes
+    ----------
+    mask_id : int
+        The mask's token.
+    columns : int or None
+        The number ``V`` of symbols that the predictor speaks of, known from the first call on.
 
     Raises
     ------
+    TypeError
+        If the predictor cannot be called, or there is no ``mask_id``.
     ValueError
-        If the predictor returns something else than rows of log-probabilities.
+        If ``mask_id`` is negative or not the predictor's own, or the predictor is a
+        ``torch.nn.Module`` in training mode.
     """
-    active = reveal.any(1)
-    with torch.no_grad():
-        if active.all():
-            logs = predictor(tokens, reveal)
-        else:
-            logs = predictor(tokens[active], reveal[active])
-    expected = int(reveal.sum())
-    fits = isinstance(logs, torch.Tensor) and logs.ndim == 2 and len(logs) == expected
-    if not fits or logs.shape[1] == 0:
-        raise ValueError(
-            f"predictor must return log-probabilities of shape ({expected}, V), "
-            f"got {tuple(getattr(logs, 'shape', ())) or type(logs).__name__}"
+
+    def __init__(self, predictor: Predictor, mask_id: int | None = None) -> None:
+        if not callable(predictor):
+            raise TypeError(
+                "predictor must be callable as (tokens, reveal) and have a mask_id, "
+                f"got {shown(predictor)} of type {type(predictor).__name__}"
+            )
+        if isinstance(predictor, torch.nn.Module) and predictor.training:
+            raise ValueError(
+                "predictor must not be in training mode, in which dropout and batch statistics "
+                f"make its answers random: call predictor.eval() first ({type(predictor).__name__})"
+            )
+        self.mask_id = _agreed_mask(predictor, mask_id)
+        self.columns: int | None = None
+        self._predictor = predictor
+        declared = getattr(predictor, "alphabet_size", None)
+        self._declared: int | None = declared if isinstance(declared, int) else None
+
+    @property
+    def device(self) -> torch.device:
+        """torch.device: its attribute ``device``, else that of its first parameter, else the CPU.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If that is no device that can compute in float64.
+        """
+        device = getattr(self._predictor, "device", None)
+        if device is None and isinstance(self._predictor, torch.nn.Module):
+            parameter = next(self._predictor.parameters(), None)
+            device = None if parameter is None else parameter.device
+        return checked_device("predictor.device", "cpu" if device is None else device)
+
+    def __call__(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
+        """Ask for the laws of the tokens to be revealed.
+
+        Parameters
+        ----------
+        tokens : Tensor of int64, shape (B, L)
+            Sequences with ``mask_id`` at masked places.
+        reveal : Tensor of bool, shape (B, L)
+            Which masked positions are asked for, at least one.
+
+        Returns
+        -------
+        Tensor of float64, shape (reveal.sum(), V)
+            The logarithms, minus infinity for the mask if that is one of the symbols: rows are
+            then no longer normalised.
+
+        Raises
+        ------
+        ValueError
+            If the predictor returns something else than rows of log-probabilities.
+        """
+        active = reveal.any(1)
+        with torch.no_grad():
+            if active.all():
+                logs = self._predictor(tokens.clone(), reveal.clone())
+            else:
+                logs = self._predictor(tokens[active], reveal[active])
+        self._check_form(logs, int(reveal.sum()), tokens.device)
+        logs = logs.detach().double()
+        if self.mask_id < logs.shape[1]:
+            logs = logs.index_fill(1, torch.tensor(self.mask_id, device=logs.device), -torch.inf)
+        _check_numbers(logs)
+        return logs
+
+    def check_symbols(self, tokens: torch.Tensor) -> None:
+        """Raise ``ValueError`` if an entry is neither the mask nor a symbol, as far as is known."""
+        wrong = tokens.lt(0)
+        size = self._declared if self.columns is None else self.columns
+        if size is not None:
+            wrong |= tokens.ge(size) & tokens.ne(self.mask_id)
+        if wrong.any():
+            allowed = ">= 0" if size is None else f"in [0, {size - 1}]"
+            raise ValueError(
+                f"tokens must hold symbols {allowed} (or the mask, {self.mask_id}), "
+                f"got {_first(wrong, tokens)}"
+            )
+
+    def check_complete(self, tokens: torch.Tensor) -> None:
+        """Raise ``ValueError`` if an entry is the mask."""
+        masked = tokens.eq(self.mask_id)
+        if masked.any():
+            raise ValueError(
+                f"tokens must have no mask, got mask_id = {self.mask_id} among them: "
+                f"{_first(masked, tokens)}"
+            )
+
+    def _check_form(self, logs: object, rows: int, device: torch.device) -> None:
+        rule = "predictor must return log-probabilities"
+        if not isinstance(logs, torch.Tensor) or logs.ndim != 2 or len(logs) != rows:
+            got = tuple(logs.shape) if isinstance(logs, torch.Tensor) else type(logs).__name__
+            raise ValueError(f"{rule} as a torch.Tensor of shape ({rows}, V), got {got}")
+        if logs.shape[1] == 0:
+            raise ValueError(f"{rule} of shape ({rows}, V), got {tuple(logs.shape)}: no symbol")
+        if not logs.is_floating_point():
+            raise ValueError(f"{rule} in floating point, got {logs.dtype}")
+        if logs.device != device:
+            raise ValueError(f"{rule} on {device}, where the tokens are, got them on {logs.device}")
+        if self.columns not in (None, logs.shape[1]):
+            raise ValueError(
+                f"{rule} of as many symbols V in each call, got {logs.shape[1]} after "
+                f"{self.columns}"
+            )
+        self.columns = logs.shape[1]
+
+
+def _agreed_mask(predictor: Predictor, mask_id: int | None) -> int:
+    """Return the mask's token, from the predictor's attribute or given beside it."""
+    own = getattr(predictor, "mask_id", None)
+    if own is None and mask_id is None:
+        raise TypeError(
+            "predictor must be callable and have a mask_id, "
+            f"got {type(predictor).__name__} without: set predictor.mask_id = 126336, or give "
+            "the argument mask_id=126336 (or whatever token is its mask)"
         )
-    logs = logs.double()
-    if predictor.mask_id < logs.shape[1]:
-        logs = logs.index_fill(1, torch.tensor(predictor.mask_id, device=logs.device), -torch.inf)
-    for (part,) in _parts(logs):
+    if own is None:
+        return integer("mask_id", mask_id, 0)
+    own = integer("predictor.mask_id", own, 0)
+    if mask_id is not None and integer("mask_id", mask_id, 0) != own:
+        raise ValueError(f"mask_id must be predictor.mask_id, {own}, got {mask_id}")
+    return own
+
+
+def _check_numbers(logs: torch.Tensor) -> None:
+    start = 0
+    for (part,) in parts(logs):
         largest = part.amax(1)
         # false for NaN, too
-        if not ((largest > -torch.inf) & (largest < torch.inf)).all():
+        fits = (largest > -torch.inf) & (largest < torch.inf)
+        if not fits.all():
+            row = int(fits.logical_not().nonzero()[0])
             raise ValueError(
                 "predictor must return log-probabilities below infinity, some finite in each row, "
-                "got NaN, infinity or a row without a possible symbol"
+                "got NaN, infinity or a row without a possible symbol "
+                f"(the largest entry of row {start + row} is {float(largest[row])})"
             )
-    return logs
+        start += len(part)
 
 
-def check_rows(tokens):
-    """Raise ``TypeError`` unless ``tokens`` is a tensor of int64 with two axes."""
-    instance("tokens", tokens, torch.Tensor)
+def check_rows(tokens: torch.Tensor) -> None:
+    """Raise ``TypeError`` unless ``tokens`` is a tensor of int64 with two axes.
+
+    ``ValueError`` if it is on a device without float64.
+    """
+    if not isinstance(tokens, torch.Tensor):
+        raise TypeError(
+            f"tokens must be of type Tensor, got {shown(tokens)} of type {type(tokens).__name__}: "
+            "torch.as_tensor(tokens) makes a torch.Tensor of an array or a list"
+        )
     if tokens.dtype != torch.int64 or tokens.ndim != 2:
         raise TypeError(
             f"tokens must be a tensor of torch.int64 with shape (n, L), got {tokens.dtype} "
             f"and shape {tuple(tokens.shape)}"
         )
+    checked_device("the device of tokens", tokens.device)
 
 
-def _mask_id(predictor):
-    if not callable(predictor) or not hasattr(predictor, "mask_id"):
+def checked_device(name: str, value: torch.device | str) -> torch.device:
+    """Return ``value`` as a device, after trying that float64 can be computed there.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a ``torch.device`` nor a string.
+    ValueError
+        If torch does not know it, this machine does not have it, or it has no float64.
+    """
+    if not isinstance(value, torch.device | str):
         raise TypeError(
-            f"predictor must be callable and have a mask_id, got {type(predictor).__name__}"
+            f'{name} must be a torch.device or a string such as "cpu" or "cuda", got '
+            f"{shown(value)} of type {type(value).__name__}"
         )
-    return integer("predictor.mask_id", predictor.mask_id, 0)
+    try:
+        device = torch.device(value)
+        if device.type == "mps":
+            raise TypeError("MPS has no float64, in which tokens are drawn: use the CPU")
+        torch.zeros((), dtype=torch.float64, device=device).item()
+    # what torch raises differs from device to device
+    except (AssertionError, NotImplementedError, RuntimeError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{name} must be one on which this machine computes in float64, got {str(value)!r}: "
+            f"{reason}"
+        ) from None
+    return device
 
 
-def _device(predictor):
-    if isinstance(predictor, torch.nn.Module) and not hasattr(predictor, "device"):
-        return next(predictor.parameters(), torch.empty(0)).device
-    return getattr(predictor, "device", "cpu")
+def torch_generator(
+    name: str, value: torch.Generator | int, device: torch.device
+) -> torch.Generator:
+    """Return the ``torch.Generator`` on ``device`` that ``value`` is or seeds.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a ``torch.Generator`` nor an integer; a generator of numpy is named.
+    ValueError
+        If it is a generator of another device, or a negative integer.
+    """
+    if isinstance(value, torch.Generator):
+        if value.device.type != device.type:
+            raise ValueError(f"{name} must be on {device}, got one on {value.device}")
+        return value
+    # numpy counts a time difference among its signed integers
+    if isinstance(value, Integral) and not isinstance(value, bool | np.timedelta64):
+        return torch.Generator(device).manual_seed(integer(name, value, 0))
+    raise TypeError(
+        f"{name} must be a torch.Generator such as torch.Generator().manual_seed(seed), or a seed "
+        f"as an int, got {with_library(value)}"
+    )
 
 
-def _parts(logs, *columns):
+def parts(logs: torch.Tensor, *columns: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
     """Cut rows, and columns that go with them, into parts of a handy size.
 
     Rows that are all one row in memory, as ``expand`` makes them, come as that one row: it is what
     a predictor returns at low cost where the positions do not differ.
     """
     if len(logs) > 1 and logs.stride(0) == 0:
-        return [(logs[:1], *columns)]
+        return iter([(logs[:1], *columns)])
     rows = max(1, _CHUNK.get(logs.device.type, 2**26) // logs.shape[1])
     return zip(*(column.split(rows) for column in (logs, *columns)), strict=True)
 
 
-def _of(rows, symbols):
+def entries(rows: torch.Tensor, symbols: torch.Tensor) -> torch.Tensor:
     """Pick the entry of one symbol from each row, or from the single row."""
     if len(rows) == 1:
         return rows[0, symbols]
     return rows.gather(1, symbols[:, None]).squeeze(1)
 
 
-def pick(weights, uniforms):
+def log_probabilities(logs: torch.Tensor, symbols: torch.Tensor) -> torch.Tensor:
+    """Normalised log-probability of one symbol in each row."""
+    found = [entries(part, of) - part.logsumexp(1) for part, of in parts(logs, symbols)]
+    return torch.cat(found)
+
+
+def pick(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     """The symbol at which each distribution function exceeds its uniform number.
 
     Parameters
@@ -132,7 +320,17 @@ def pick(weights, uniforms):
 
 
 @torch.no_grad()
-def estimate_profile(predictor, tokens, generator, *, perfect=False):
+def estimate_profile(
+    predictor: Predictor,
+    tokens: torch.Tensor,
+    generator: torch.Generator | int,
+    *,
+    mask_id: int | None = None,
+    prompt: torch.Tensor | None = None,
+    perfect: bool = False,
+    batch: int | None = None,
+    progress: bool = False,
+) -> EstimatedProfile:
     r"""The information profile, from a mask predictor and data.
 
     Each sequence is revealed in a random order of its own; with its first ``j`` tokens of that
@@ -141,7 +339,8 @@ def estimate_profile(predictor, tokens, generator, *, perfect=False):
     gives one draw of the whole curve, and sequences are independent: standard errors of TC, DTC
     and of any expected error follow without assumptions on how neighbouring points depend.
 
-    For a predictor with an error the mean is
+    The profile is that of the data's distribution only where the predictor returns its true
+    conditional marginals. For a predictor with an error the mean is
     :math:`h_j + E\,KL(p(x_i \mid \cdot) \,\|\, q(x_i \mid \cdot))`, an upper bound on
     :math:`h_j` for each ``j`` by itself. TC and DTC are differences of such points, so nothing
     follows about them, in either direction, unless the excess is known to be small. Isotonic
@@ -151,77 +350,140 @@ def estimate_profile(predictor, tokens, generator, *, perfect=False):
     Parameters
     ----------
     predictor : callable
-        A mask predictor, with attribute ``mask_id``.
+        A mask predictor.
     tokens : Tensor of int64, shape (n, L)
         Independent sequences from the distribution, at least 2.
-    generator : torch.Generator
-        Draws the orders, on the device of ``tokens``.
+    generator : torch.Generator or int
+        Draws the orders, on the device of ``tokens``; or a seed.
+    mask_id : int, optional
+        The mask's token, if the predictor has no attribute of that name.
+    prompt : Tensor of int64, shape (L,) or (n, L), optional
+        What is known from the beginning, with ``mask_id`` at the other positions, as many in each
+        row: the profile is that of these, conditional on the prompt (on average over the prompts
+        of all rows). ``tokens`` are whole sequences, prompts included.
     perfect : bool
         That the predictor returns the true conditional marginals. The draws are then their
         entropies, which have the same mean and less variance.
+    batch : int, optional
+        How many masked sequences the predictor is shown at once; by default as many as keep a
+        prediction within 2**26 entries (512 MiB of float64), and 2**18 tokens. The result does
+        not depend on it, except as far as the predictor rounds differently.
+    progress : bool
+        Whether to show a progress bar.
 
     Returns
     -------
     EstimatedProfile
-        Cost: ``2 n L`` sequences through the predictor.
+        Of as many points as there are free positions, ``L`` without a prompt. Cost:
+        ``2 n L`` sequences through the predictor.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of another type, or there are fewer than 2 sequences.
+        If an argument is of another type or out of range, a sequence holds a mask or differs from
+        its prompt, or the predictor gives probability zero to one of the tokens.
     """
+    ask = MaskPredictor(predictor, mask_id)
     check_rows(tokens)
-    instance("generator", generator, torch.Generator)
-    n, length = tokens.shape
-    integer("the number of rows of tokens", n, 2)
-    draws = torch.empty(n, length, dtype=torch.float64, device=tokens.device)
-    known = torch.arange(length, device=tokens.device)[:, None]
-    last = length - 1 == known.T
-    alphabet = predict(predictor, tokens[:1].masked_fill(last, predictor.mask_id), last).shape[1]
-    at_once = max(1, _AT_ONCE // (length * alphabet))
-    for row, curve in zip(tokens, draws, strict=True):
-        keys = torch.rand(length, generator=generator, dtype=torch.float64, device=tokens.device)
-        rank = keys.argsort().argsort()
-        # with all but one token known, every choice of the one: that point weighs most in DTC
-        for j, masked in [(known[:-1], rank >= known[:-1]), (known[-1:], rank == known)]:
-            parts = masked.split(at_once)
-            surprise = torch.cat([_mean_surprise(predictor, row, part, perfect) for part in parts])
-            curve[j.flatten()] = surprise if len(j) > 1 else surprise.mean()
-    return EstimatedProfile.from_draws(draws.cpu())
+    n = integer("the number of rows of tokens", len(tokens), 2)
+    integer("the number of columns of tokens", tokens.shape[1], 1)
+    generator = torch_generator("generator", generator, tokens.device)
+    perfect, progress = boolean("perfect", perfect), boolean("progress", progress)
+    batch = None if batch is None else integer("batch", batch, 1)
+    ask.check_complete(tokens)
+    ask.check_symbols(tokens)
+    free = _free(tokens, prompt, ask.mask_id)
+    length = int(free[0].sum())
+
+    # one call a row, so that the orders of the first rows do not depend on how many follow
+    keys = torch.empty(tokens.shape, dtype=torch.float64, device=tokens.device)
+    for row_of_keys in keys:
+        row_of_keys.uniform_(generator=generator)
+    rank = keys.masked_fill_(~free, 2.0).argsort(1).argsort(1)
+
+    # What is masked: the places from `first` to `end` of a row's order. With all but one token
+    # known, every choice of the one: that point weighs most in DTC.
+    first = np.concatenate([np.arange(length - 1), np.arange(length)])
+    end = np.concatenate([np.full(length - 1, length), np.arange(1, length + 1)])
+    # a first call tells the number of symbols; any will do before those of the data are checked
+    any_symbols = tokens[:1].masked_fill(free[:1], int(ask.mask_id == 0))
+    ask(any_symbols.masked_fill(rank[:1] == 0, ask.mask_id), rank[:1] == 0)
+    ask.check_symbols(tokens)
+    cuts = _cuts(np.tile(end - first, n), tokens.shape[1], ask.columns, batch)
+    surprise = keys.new_empty(n * len(first))
+    for start, stop in tqdm(list(pairwise(cuts)), disable=not progress, desc="predictions"):
+        row, case = np.divmod(np.arange(start, stop), len(first))
+        of_row = torch.from_numpy(row).to(tokens.device)
+        bounds = torch.from_numpy(np.stack([first[case], end[case]])[..., np.newaxis])
+        low, high = bounds.to(tokens.device)
+        masked = (rank[of_row] >= low) & (rank[of_row] < high)
+        surprise[start:stop] = _mean_surprise(ask, tokens[of_row], masked, perfect)
+    draws = surprise.view(n, -1)
+    if not draws.isfinite().all():
+        raise ValueError(
+            "predictor must give a positive probability to each token of the data, got zero in "
+            f"row {int(draws.isfinite().all(1).logical_not().nonzero()[0])}"
+        )
+    last = draws[:, length - 1 :].mean(1, keepdim=True)
+    return EstimatedProfile.from_draws(torch.cat([draws[:, : length - 1], last], 1).cpu())
 
 
-def _mean_surprise(predictor, row, masked, perfect):
-    """Mean over the masked positions of each mask, shape (m, L), of what they still hold."""
-    logs = predict(predictor, row.masked_fill(masked, predictor.mask_id), masked)
-    normaliser = logs.logsumexp(1)
-    if perfect:
-        surprise = torch.special.entr((logs - normaliser[:, None]).exp()).sum(1)
+def _free(tokens: torch.Tensor, prompt: torch.Tensor | None, mask_id: int) -> torch.Tensor:
+    """Return which positions are not known beforehand, shape (n, L)."""
+    if prompt is None:
+        return torch.ones_like(tokens, dtype=torch.bool)
+    instance("prompt", prompt, torch.Tensor)
+    if prompt.dtype != torch.int64 or prompt.shape not in (tokens.shape, tokens.shape[1:]):
+        raise ValueError(
+            f"prompt must be a tensor of torch.int64 with shape {tuple(tokens.shape[1:])} or "
+            f"{tuple(tokens.shape)}, got {prompt.dtype} and shape {tuple(prompt.shape)}"
+        )
+    if prompt.device != tokens.device:
+        raise ValueError(f"prompt must be on {tokens.device} as tokens, got {prompt.device}")
+    prompt = prompt.expand_as(tokens)
+    free = prompt.eq(mask_id)
+    differs = ~free & prompt.ne(tokens)
+    if differs.any():
+        raise ValueError(f"tokens must agree with prompt, got {_first(differs, tokens)}")
+    numbers = free.sum(1).unique().tolist()
+    if len(numbers) > 1 or numbers[0] == 0:
+        raise ValueError(
+            f"prompt must have mask_id = {mask_id} at as many positions in each row, at least 1, "
+            f"got {' or '.join(map(str, numbers))} of them"
+        )
+    return free
+
+
+def _cuts(masks: IntArray, length: int, columns: int | None, batch: int | None) -> list[int]:
+    """Where a list of sequences with so many masks is cut into calls of the predictor."""
+    ends = np.cumsum(masks)
+    if batch is None:
+        sequences, positions = max(1, _MOST_TOKENS // length), _MOST_ENTRIES // (columns or 1)
     else:
-        truth = row.expand(masked.shape)[masked]
-        surprise = normaliser - logs.gather(1, truth[:, None]).squeeze(1)
-    of_mask = torch.nonzero(masked, as_tuple=True)[0]
-    return surprise.new_zeros(len(masked)).index_add_(0, of_mask, surprise) / masked.sum(1)
+        sequences, positions = batch, int(ends[-1])
+    cuts = [0]
+    while cuts[-1] < len(masks):
+        start = cuts[-1]
+        fitting = np.searchsorted(ends, ends[start] - masks[start] + positions, side="right")
+        cuts.append(min(max(int(fitting), start + 1), start + sequences))
+    return cuts
 
 
-def torch_generator(name: str, value: object, device: torch.device | str) -> torch.Generator:
-    """Return the ``torch.Generator`` that ``value`` is or seeds.
+def _mean_surprise(
+    ask: MaskPredictor, tokens: torch.Tensor, masked: torch.Tensor, perfect: bool
+) -> torch.Tensor:
+    """Mean over the masked positions of each sequence, shape (m,), of what they still hold."""
+    logs = ask(tokens.masked_fill(masked, ask.mask_id), masked)
+    if perfect:
+        entropies = [torch.special.entr(part.softmax(1)).sum(1) for (part,) in parts(logs)]
+        surprise = torch.cat(entropies).expand(len(logs))
+    else:
+        surprise = -log_probabilities(logs, tokens[masked])
+    of_sequence = torch.nonzero(masked, as_tuple=True)[0]
+    return surprise.new_zeros(len(masked)).index_add_(0, of_sequence, surprise) / masked.sum(1)
 
-    Raises
-    ------
-    TypeError
-        If it is something else; a generator of numpy is named.
-    ValueError
-        If it is on another kind of device, or an integer outside [0, 2**63 - 1].
-    """
-    if isinstance(value, torch.Generator):
-        if value.device.type != torch.device(device).type:
-            raise ValueError(f"{name} must be on {device}, got one on {value.device}")
-        return value
-    try:
-        seed = integer(name, value, 0)
-    except TypeError:
-        raise TypeError(
-            f"{name} must be a torch.Generator such as torch.Generator().manual_seed(seed), or a "
-            f"seed as an int, got {_from_module(value)}"
-        ) from None
-    return torch.Generator(device).manual_seed(seed)
+
+def _first(wrong: torch.Tensor, tokens: torch.Tensor) -> str:
+    """Say what the first wrong entry is, and where."""
+    row, position = torch.nonzero(wrong)[0].tolist()
+    return f"{int(tokens[row, position])} at row {row}, position {position}"

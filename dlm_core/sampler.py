@@ -1,23 +1,35 @@
 """The one generation loop: a mask predictor, a schedule, and rows with any number of masks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
-import numpy as np
+import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from dlm_core._check import instance, integer, number
-from dlm_core.predictor import _device, _mask_id, _of, _parts, check_rows, pick, predict
+from dlm_core._check import boolean, instance, integer, number, shown
+from dlm_core._plan import ByConfidence, KnownOrder, positions, prepare
+from dlm_core._types import IntArray
+from dlm_core.predictor import (
+    MaskPredictor,
+    Predictor,
+    check_rows,
+    checked_device,
+    entries,
+    log_probabilities,
+    parts,
+    pick,
+)
 from dlm_core.schedules.base import Schedule
 
 __all__ = ["Generation", "generate", "log_likelihood"]
 
-# Rows are planned in blocks of this many, each from a seed of its own. Whatever batch a row is in,
-# its numbers come from the same place of the same block.
-_BLOCK = 256
+_Pair: TypeAlias = tuple[torch.Tensor, torch.Tensor]
+_Callback: TypeAlias = Callable[[int, torch.Tensor, torch.Tensor], object]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Generation:
     """What ``generate`` returns.
 
@@ -25,7 +37,7 @@ class Generation:
     ----------
     tokens : Tensor of int64, shape (n, L)
         The sequences, without masks.
-    sizes : ndarray of int64, shape (n, K)
+    sizes : ndarray of int64, shape (n, calls)
         How many positions each iteration revealed in each row; a row with fewer iterations than
         others ends with zeros.
     order : ndarray of int64, shape (n, L)
@@ -40,27 +52,32 @@ class Generation:
     """
 
     tokens: torch.Tensor
-    sizes: np.ndarray
-    order: np.ndarray
+    sizes: IntArray
+    order: IntArray
     calls: int
     seed: int
     log_prob: torch.Tensor
 
+    def __repr__(self) -> str:
+        rows, length = self.tokens.shape
+        return f"Generation({rows} x {length} tokens in {self.calls} calls, seed={self.seed})"
+
 
 def generate(
-    predictor,
-    schedule,
-    n=None,
+    predictor: Predictor,
+    schedule: Schedule,
+    n: int | None = None,
     *,
-    tokens=None,
-    seed=0,
-    first_row=0,
-    device=None,
-    order="random",
-    temperature=1.0,
-    progress=False,
-    callback=None,
-):
+    tokens: torch.Tensor | None = None,
+    mask_id: int | None = None,
+    seed: int = 0,
+    first_row: int = 0,
+    device: torch.device | str | None = None,
+    order: str | npt.ArrayLike = "random",
+    temperature: float = 1.0,
+    progress: bool = False,
+    callback: _Callback | None = None,
+) -> Generation:
     r"""Sample from a masked diffusion model, or fill the masks of given rows.
 
     In each iteration the predictor sees the tokens revealed so far; the next positions are drawn
@@ -76,8 +93,9 @@ def generate(
     ----------
     predictor : callable
         A mask predictor: ``(tokens (B, L) int64, reveal (B, L) bool)`` to log-probabilities of
-        shape ``(reveal.sum(), V)``, row-major. Its attribute ``mask_id`` is the mask's token. If
-        that is one of the ``V`` symbols, it is excluded and the rest renormalised.
+        shape ``(reveal.sum(), V)``, row-major, in float64 or less. If the mask is one of the ``V``
+        symbols, it is excluded and the rest renormalised. A ``torch.nn.Module`` has to be in
+        evaluation mode.
     schedule : Schedule
         The law of the sizes. Its length is that of the sequence or, with ``tokens``, at least the
         number of masks in any row; a row with fewer masks follows the schedule of the same kind
@@ -85,13 +103,17 @@ def generate(
     n : int, optional
         How many sequences of the schedule's length to generate.
     tokens : Tensor of int64, shape (n, L), optional
-        In place of ``n``: rows to complete. Revealed tokens never change.
+        In place of ``n``: rows to complete, with the mask's token at the positions to fill.
+        Revealed tokens never change.
+    mask_id : int, optional
+        The mask's token, if the predictor has no attribute of that name.
     seed : int
         Of all randomness, at least 0.
     first_row : int
         Number of the first row.
     device : torch.device or str, optional
-        Where the tokens are; by default where the given ones, or the predictor's ``device``, are.
+        Where the tokens are; by default where the given ones, or the predictor's ``device`` or
+        parameters, are, else the CPU. It must compute in float64, which MPS does not.
     order : {"random", "confidence"} or array_like of int, shape (n, L)
         Which positions come next: those of a uniformly random order, which is what the theory is
         about; those at which the largest probability of a symbol is largest, whatever the
@@ -104,7 +126,7 @@ def generate(
         Whether to show a progress bar.
     callback : callable, optional
         Called after each iteration with its number from 0, the tokens and what was revealed (both
-        of shape (n, L); not to be changed).
+        of shape (n, L), copies to keep).
 
     Returns
     -------
@@ -125,22 +147,35 @@ def generate(
     >>> words.calls, words.tokens.shape
     (199, torch.Size([8, 200]))
     """
-    temperature = number("temperature", temperature)
-    if temperature < 0:
-        raise ValueError(f"temperature must be nonnegative, got {temperature}")
-    tokens = _start(predictor, schedule, n, tokens, device)
-    plan = _Plan(schedule, tokens == predictor.mask_id, seed, first_row, order)
+    ask = MaskPredictor(predictor, mask_id)
+    instance("schedule", schedule, Schedule)
+    temperature = number("temperature", temperature, at_least=0)
+    progress = boolean("progress", progress)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable or None, got {shown(callback)}")
+    current = _start(ask, schedule, n, tokens, device)
+    rows, plan = prepare(schedule, current.eq(ask.mask_id), seed, first_row, order)
+    uniforms = torch.from_numpy(rows.uniforms).to(current.device)
 
-    def choose(logs, reveal):
-        return _draw(logs, plan.uniforms[reveal], temperature)
+    def choose(logs: torch.Tensor, reveal: torch.Tensor) -> _Pair:
+        return _draw(logs, uniforms[reveal], temperature)
 
-    log_prob = _unmask(predictor, tokens, plan, choose, progress, callback)
-    return Generation(tokens, plan.sizes, plan.order(), plan.steps, plan.seed, log_prob)
+    log_prob = _unmask(ask, current, current, plan, choose, progress, callback)
+    places = positions(plan.step, rows)
+    return Generation(current, rows.sizes, places, plan.calls, int(seed), log_prob)
 
 
 def log_likelihood(
-    predictor, schedule, tokens, *, seed=0, first_row=0, order="random", progress=False
-):
+    predictor: Predictor,
+    schedule: Schedule,
+    tokens: torch.Tensor,
+    *,
+    mask_id: int | None = None,
+    seed: int = 0,
+    first_row: int = 0,
+    order: str | npt.ArrayLike = "random",
+    progress: bool = False,
+) -> torch.Tensor:
     r"""Log-probability with which the sampler would produce given sequences.
 
     The orders and sizes are those that ``generate`` uses for the same seed and row numbers; the
@@ -152,10 +187,10 @@ def log_likelihood(
     predictor : callable
         A mask predictor.
     schedule : Schedule
-        The law of the sizes, for the length of the sequences.
+        The law of the sizes, of the length of the sequences.
     tokens : Tensor of int64, shape (n, L)
         Sequences without masks.
-    seed, first_row, order, progress
+    mask_id, seed, first_row, order, progress
         As in ``generate``.
 
     Returns
@@ -166,145 +201,78 @@ def log_likelihood(
     Raises
     ------
     TypeError, ValueError
-        As ``generate``.
+        As ``generate``; or if a sequence holds a mask, or is not of the schedule's length.
     """
-    mask_id = _mask_id(predictor)
-    instance("tokens", tokens, torch.Tensor)
-    if (tokens == mask_id).any():
-        raise ValueError(f"tokens must have no mask, got mask_id = {mask_id} among them")
-    start = _start(predictor, schedule, None, torch.full_like(tokens, mask_id), None)
-    plan = _Plan(schedule, start == mask_id, seed, first_row, order)
-
-    def choose(logs, reveal):
-        truth = tokens[reveal]
-        return truth, torch.cat(
-            [_of(part, part_truth) - part.logsumexp(1) for part, part_truth in _parts(logs, truth)]
+    ask = MaskPredictor(predictor, mask_id)
+    instance("schedule", schedule, Schedule)
+    progress = boolean("progress", progress)
+    check_rows(tokens)
+    if tokens.shape[1] != schedule.length:
+        raise ValueError(
+            f"tokens must have rows of the schedule's length, {schedule.length}, "
+            f"got shape {tuple(tokens.shape)}"
         )
+    ask.check_complete(tokens)
+    ask.check_symbols(tokens)
+    current = torch.full_like(tokens, ask.mask_id)
+    _, plan = prepare(schedule, current.eq(ask.mask_id), seed, first_row, order)
 
-    return _unmask(predictor, start, plan, choose, progress, None)
+    def choose(logs: torch.Tensor, reveal: torch.Tensor) -> _Pair:
+        truth = tokens[reveal]
+        return truth, log_probabilities(logs, truth)
+
+    return _unmask(ask, current, tokens, plan, choose, progress, None)
 
 
-def _unmask(predictor, tokens, plan, choose, progress, callback):
-    """Run all iterations on ``tokens``, in place; return the log-probability of each row."""
-    log_prob = torch.zeros(len(tokens), dtype=torch.float64, device=tokens.device)
-    for k in tqdm(range(plan.steps), disable=not progress, desc="iterations"):
-        reveal, logs = plan.next(k, predictor, tokens)
+def _unmask(
+    ask: MaskPredictor,
+    current: torch.Tensor,
+    given: torch.Tensor,
+    plan: KnownOrder | ByConfidence,
+    choose: Callable[[torch.Tensor, torch.Tensor], _Pair],
+    progress: bool,
+    callback: _Callback | None,
+) -> torch.Tensor:
+    """Run all iterations on ``current``, in place; return the log-probability of each row."""
+    log_prob = torch.zeros(len(current), dtype=torch.float64, device=current.device)
+    for k in tqdm(range(plan.calls), disable=not progress, desc="iterations"):
+        reveal, logs = plan.next(k, ask, current)
+        if k == 0:  # the number of symbols is known now, whatever the predictor
+            ask.check_symbols(given)
         symbols, chances = choose(logs, reveal)
-        tokens[reveal] = symbols
+        current[reveal] = symbols
         log_prob.index_add_(0, torch.nonzero(reveal, as_tuple=True)[0], chances)
         if callback is not None:
-            callback(k, tokens, reveal)
+            callback(k, current.clone(), reveal)
     return log_prob
 
 
-class _Plan:
-    """Everything random about the rows of a batch, drawn before the first call."""
-
-    def __init__(self, schedule, masked, seed, first_row, order):
-        self.seed = integer("seed", seed, 0)
-        first_row = integer("first_row", first_row, 0)
-        device, masked = masked.device, masked.cpu().numpy()
-        n, length = masked.shape
-        masks = masked.sum(axis=1)
-        if masks.max(initial=0) > schedule.length:
-            raise ValueError(
-                f"tokens must have at most as many masks in a row as the schedule has positions, "
-                f"{schedule.length}, got {masks.max()} in row {masks.argmax()}"
-            )
-        self.sizes = np.zeros((n, schedule.steps), dtype=np.int64)
-        keys, uniforms = np.empty((n, length)), np.empty((n, length))
-        start = 0
-        while start < n:
-            block, inside = divmod(first_row + start, _BLOCK)
-            rows = slice(start, min(n, start + _BLOCK - inside))
-            place = slice(inside, inside + rows.stop - start)
-            rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(block,)))
-            keys[rows] = rng.random((_BLOCK, length))[place]
-            uniforms[rows] = rng.random((_BLOCK, length))[place]
-            lengths = np.zeros(_BLOCK, dtype=np.int64)
-            lengths[place] = masks[rows]
-            self.sizes[rows] = schedule.sample_rows(lengths, rng)[place]
-            start = rows.stop
-        self.steps = int(np.count_nonzero(self.sizes.any(axis=0)))
-        self.sizes = self.sizes[:, : self.steps]
-        self.uniforms = torch.from_numpy(uniforms).to(device)
-        self.by_confidence = isinstance(order, str) and order == "confidence"
-        if not isinstance(order, str):
-            keys = _ranks(order, keys.shape) / length
-        elif order not in ("random", "confidence"):
-            raise ValueError(
-                f'order must be "random", "confidence" or an array of permutations, got {order!r}'
-            )
-        self.keys = torch.from_numpy(keys).to(device)
-        # The iteration in which a position is revealed; `steps` for those that are given.
-        step = np.full((n, length), self.steps, dtype=np.int32)
-        if not self.by_confidence:
-            keys = np.where(masked, keys, 2.0)
-            positions = np.argsort(keys, axis=1)[np.arange(length) < masks[:, np.newaxis]]
-            rows = np.repeat(np.arange(n), masks)
-            iterations = np.tile(np.arange(self.steps), n)
-            step[rows, positions] = np.repeat(iterations, self.sizes.ravel())
-        self.step = torch.from_numpy(step).to(device)
-
-    def next(self, k, predictor, tokens):
-        """Return which positions iteration ``k`` reveals, and their log-probabilities."""
-        if not self.by_confidence:
-            reveal = self.step == k
-            return reveal, predict(predictor, tokens, reveal)
-        size = torch.from_numpy(self.sizes[:, k]).to(tokens.device)
-        masked = (tokens == predictor.mask_id) & (size > 0)[:, None]
-        logs = predict(predictor, tokens, masked)
-        confidence = torch.full(tokens.shape, -torch.inf, dtype=torch.float64, device=tokens.device)
-        confidence[masked] = logs.amax(1) - logs.logsumexp(1)
-        by_key = self.keys.argsort(1)
-        shuffled = confidence.gather(1, by_key)
-        ranked = torch.argsort(shuffled, dim=1, descending=True, stable=True)
-        chosen = torch.arange(tokens.shape[1], device=tokens.device) < size[:, None]
-        reveal = torch.zeros_like(masked).scatter_(1, by_key.gather(1, ranked), chosen)
-        self.step[reveal] = k
-        return reveal, logs[reveal[masked]]
-
-    def order(self):
-        """The positions of each row in the order of their iterations, then -1."""
-        when = (self.step + self.keys).cpu().numpy()
-        given = np.arange(when.shape[1]) >= self.sizes.sum(axis=1)[:, np.newaxis]
-        return np.where(given, -1, np.argsort(when, axis=1))
-
-
-def _start(predictor, schedule, n, tokens, device):
+def _start(
+    ask: MaskPredictor,
+    schedule: Schedule,
+    n: int | None,
+    tokens: torch.Tensor | None,
+    device: torch.device | str | None,
+) -> torch.Tensor:
     """Return a fresh tensor with the tokens to start from."""
-    instance("schedule", schedule, Schedule)
-    mask_id = _mask_id(predictor)
     if (n is None) == (tokens is None):
-        raise ValueError("give either n or tokens")
+        raise ValueError(f"give either n or tokens, got {'neither' if n is None else 'both'}")
+    where = None if device is None else checked_device("device", device)
     if tokens is None:
         shape = integer("n", n, 0), schedule.length
-        where = _device(predictor) if device is None else device
-        return torch.full(shape, mask_id, dtype=torch.int64, device=where)
+        return torch.full(shape, ask.mask_id, dtype=torch.int64, device=where or ask.device)
     check_rows(tokens)
-    if tokens.numel() and tokens.min() < 0:
-        raise ValueError(f"tokens must be nonnegative, got {int(tokens.min())}")
-    return tokens.to(tokens.device if device is None else device, copy=True)
+    ask.check_symbols(tokens)
+    return tokens.to(where or tokens.device, copy=True)
 
 
-def _ranks(order, shape):
-    """Return the place of each position in the given orders."""
-    try:
-        order = np.asarray(order)
-    except ValueError:
-        raise ValueError(f"order must be a table of shape {shape}, got ragged rows") from None
-    if order.shape != shape or not (np.sort(order, axis=1) == np.arange(shape[1])).all():
-        raise ValueError(f"order must be permutations of shape {shape}, got shape {order.shape}")
-    return np.argsort(order, axis=1)
-
-
-def _draw(logs, uniforms, temperature):
+def _draw(logs: torch.Tensor, uniforms: torch.Tensor, temperature: float) -> _Pair:
     """Draw a symbol from each row; return the symbols and their log-probabilities."""
     symbols, chances = [], []
-    for part, numbers in _parts(logs, uniforms):
+    for part, numbers in parts(logs, uniforms):
         above = part - part.amax(1, keepdim=True)
         weights = (above == 0).double() if temperature == 0 else (above / temperature).exp_()
         drawn = pick(weights, numbers)
         symbols.append(drawn)
-        chances.append((_of(weights, drawn) / weights.sum(1)).log_())
+        chances.append((entries(weights, drawn) / weights.sum(1)).log_())
     return torch.cat(symbols), torch.cat(chances)

@@ -1,7 +1,7 @@
 """The generation loop: laws of what it draws, and freedom from the defects of other loops."""
 
+import sys
 from itertools import pairwise, permutations
-from time import perf_counter
 
 import numpy as np
 import pytest
@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import mixture_law, p_value, sampler_law, small_targets
 
+from dlm_core._plan import prepare
 from dlm_core.predictor import pick
-from dlm_core.sampler import Generation, _Plan, generate, log_likelihood
+from dlm_core.sampler import Generation, generate, log_likelihood
 from dlm_core.schedules import DTCAdaptive, Equal, FixedSizes, Minimax, Systematic, TCAdaptive
 from dlm_core.targets import MarkovChain, Product, ReedSolomon, Tabular
 
@@ -276,19 +277,85 @@ def test_rare_symbols_of_a_large_vocabulary_all_occur():
     assert p_value(torch.bincount(rare % 16, minlength=16), np.full(16, 1 / 16)) > 1e-6
 
 
+def calls_made(work):
+    """How many functions, of Python and of C, are called on the way."""
+    made = []
+    sys.setprofile(lambda frame, event, _: made.append(1) if event in ("call", "c_call") else None)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return len(made)
+
+
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_planning_a_large_batch_takes_no_loop_over_rows(kind, ragged):
-    schedule, rng = kind(1024, 128), np.random.default_rng(0)
-    lengths = rng.choice([700, 900, 1024], 256) if ragged else np.full(256, 1024)
-    masked = torch.from_numpy(np.arange(1024) < lengths[:, np.newaxis])
-    seconds = []
-    for _ in range(5):
-        start = perf_counter()
-        plan = _Plan(schedule, masked, 0, 0, "random")
-        seconds.append(perf_counter() - start)
-    assert (plan.sizes.sum(axis=1) == lengths).all()
-    assert min(seconds) < 0.25
+    schedule = kind(1024, 128)
+
+    def plan(n):
+        lengths = np.resize([700, 900, 1024], n) if ragged else np.full(n, 1024)
+        masked = torch.from_numpy(np.arange(1024) < lengths[:, np.newaxis])
+        rows, _ = prepare(schedule, masked, 0, 0, "random")
+        assert (rows.sizes.sum(axis=1) == lengths).all()
+
+    plan(3)  # tables that are computed once
+    few, many = (calls_made(lambda n=n: plan(n)) for n in (3, 256))
+    assert many <= few + 20
+
+
+@pytest.mark.parametrize("first_row", [0, 255, 2**40])
+def test_one_row_costs_the_numbers_of_one_row(first_row, monkeypatch):
+    drawn = []
+
+    class Counted(np.random.Generator):
+        def random(self, size):
+            drawn.append(np.prod(size))
+            return super().random(size)
+
+    monkeypatch.setattr(
+        "dlm_core._plan._generator_at",
+        lambda source, numbers: Counted(np.random.PCG64(source).advance(numbers)),
+    )
+    generate(uniform(9), FixedSizes([4, 5]), 1, first_row=first_row)
+    assert drawn == [9, 9]
+
+
+# What the first edition drew: recorded results rest on these numbers.
+DRAWN = {
+    "random": (
+        [[0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1], [0, 0, 0, 1, 0, 1, 0, 0]],
+        [[5, 6, 2, 1, 4, 7, 0, 3], [2, 7, 1, 4, 0, 5, 3, 6], [1, 4, 3, 2, 6, 5, 0, 7]],
+        [-1.2078352438528426, -3.346567364460473, -4.224133537991825],
+    ),
+    "confidence": (
+        [[0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1], [0, 0, 0, 1, 0, 0, 0, 0]],
+        [[2, 1, 0, 3, 5, 6, 4, 7], [2, 7, 1, 4, 0, 5, 3, 6], [1, 4, 3, 2, 6, 0, 5, 7]],
+        [-1.5634626430729037, -3.346567364460473, -2.908312433529319],
+    ),
+}
+
+
+@pytest.mark.parametrize("order", DRAWN)
+def test_the_draws_of_a_seed_stay_what_they_were(order):
+    target = MarkovChain(8, COIN)
+    made = generate(target, TCAdaptive(8, 3), 3, seed=7, first_row=254, order=order)
+    tokens, positions, log_prob = DRAWN[order]
+    assert made.tokens.tolist() == tokens
+    assert made.order.tolist() == positions
+    assert made.sizes.tolist() == [[3, 1, 4], [6, 1, 1], [6, 1, 1]]
+    np.testing.assert_allclose(made.log_prob, log_prob, rtol=1e-14)
+
+
+def test_the_draws_of_prompted_rows_stay_what_they_were():
+    target = MarkovChain(8, COIN)
+    tokens = torch.tensor([[2, 0, 2, 2, 1, 2, 2, 2], [2] * 8])
+    made = generate(
+        target, DTCAdaptive(8, 4), tokens=tokens, seed=5, first_row=300, temperature=0.5
+    )
+    assert made.tokens.tolist() == [[0, 0, 0, 1, 1, 1, 0, 0], [0] * 8]
+    assert made.order.tolist() == [[5, 6, 2, 0, 3, 7, -1, -1], [0, 5, 6, 3, 7, 1, 2, 4]]
+    assert made.sizes.tolist() == [[1, 1, 2, 2], [1, 1, 1, 5]]
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -406,7 +473,23 @@ def test_temperature_zero_takes_the_most_probable_and_breaks_ties_at_random():
     np.testing.assert_allclose(made.log_prob, np.log(0.5))
 
 
-@pytest.mark.parametrize("convert", [np.asarray, torch.from_numpy, np.ndarray.tolist])
+class OnDevice:
+    """Stands for a tensor of an accelerator, which numpy cannot read."""
+
+    def __init__(self, array):
+        self.tensor = torch.from_numpy(array)
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return self.tensor
+
+    def __array__(self, *_):
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+
+@pytest.mark.parametrize("convert", [np.asarray, torch.from_numpy, np.ndarray.tolist, OnDevice])
 def test_given_orders_are_followed(convert):
     order = np.random.default_rng(0).permuted(np.tile(np.arange(7), (12, 1)), axis=1)
     made = generate(uniform(7), Equal(7, 7), 12, order=convert(order))
@@ -437,64 +520,51 @@ def test_confidence_order_reveals_the_most_confident():
     assert len(previous) == 4
 
 
+@pytest.mark.parametrize("order", ["random", "confidence"])
+def test_logits_are_taken_as_log_probabilities(order):
+    """A constant added to a row changes nothing, least of all which position comes first."""
+    rng = np.random.default_rng(3)
+    logs = np.log(rng.dirichlet(np.ones(5), 8))
+    shifted = logs + rng.permutation(10.0 * np.arange(8))[:, np.newaxis]
+    made, again = (
+        generate(Scores(table), Equal(8, 8), 30, seed=4, order=order) for table in (logs, shifted)
+    )
+    assert made.tokens.equal(again.tokens)
+    assert (made.order == again.order).all()
+    torch.testing.assert_close(again.log_prob, made.log_prob)
+    if order == "confidence":
+        assert (made.order == np.argsort(-logs.max(axis=1))).all()
+
+
 def test_parts_of_a_large_vocabulary_are_drawn_alike(monkeypatch):
     target = Product(np.random.default_rng(0).dirichlet(np.ones(40), 6))
     whole = generate(target, TCAdaptive(6, 2), 50)
+    greedy = generate(target, TCAdaptive(6, 2), 50, order="confidence")
     monkeypatch.setattr("dlm_core.predictor._CHUNK", {"cpu": 64})
     assert same(whole, generate(target, TCAdaptive(6, 2), 50), slice(None))
     assert same(whole, generate(target, TCAdaptive(6, 2), 50, progress=True), slice(None))
+    assert same(greedy, generate(target, TCAdaptive(6, 2), 50, order="confidence"), slice(None))
 
 
-def test_float32_predictions_are_drawn_in_float64():
-    target = Product(np.random.default_rng(0).dirichlet(np.ones(5), 6))
-
-    class Rounded:
-        mask_id = 5
-
-        def __call__(self, tokens, reveal):
-            return target(tokens, reveal).float()
-
-    made = generate(Rounded(), Equal(6, 2), 50)
-    assert made.log_prob.dtype == torch.float64
-    assert made.tokens.equal(generate(target, Equal(6, 2), 50).tokens)
-
-
-def test_generations_say_their_seed():
-    made = generate(uniform(3), Equal(3, 1), 2, seed=2**62)
+def test_generations_say_their_seed_and_print_in_a_line():
+    made = generate(uniform(300), Equal(300, 2), 2, seed=2**62)
     assert isinstance(made, Generation)
     assert made.seed == 2**62
+    assert repr(made) == f"Generation(2 x 300 tokens in 2 calls, seed={2**62})"
+    with pytest.raises(AttributeError):
+        made.calls = 3
 
 
-class Returning:
-    """A predictor that returns a given value, or what a given function makes of the number."""
-
-    mask_id = 3
-
-    def __init__(self, answer):
-        self.answer = answer
-
-    def __call__(self, tokens, reveal):
-        return self.answer(int(reveal.sum())) if callable(self.answer) else self.answer
-
-
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (lambda n: torch.zeros(n + 1, 3), r"shape \(4, V\), got \(5, 3\)"),
-        (lambda n: torch.zeros(n), r"shape \(4, V\), got \(4,\)"),
-        (lambda n: torch.zeros(2, n // 2, 3), r"shape \(4, V\), got \(2, 2, 3\)"),
-        (lambda n: torch.zeros(n, 0), r"shape \(4, V\), got \(4, 0\)"),
-        (None, r"shape \(4, V\), got NoneType"),
-        (lambda n: torch.full((n, 3), torch.nan), "got NaN, infinity or a row"),
-        (lambda n: torch.full((n, 3), torch.inf), "got NaN, infinity or a row"),
-        (lambda n: torch.full((n, 3), -torch.inf), "a row without a possible symbol"),
-        (lambda n: torch.eye(4)[[3] * n].log(), "a row without a possible symbol"),
-    ],
-)
 @pytest.mark.parametrize("order", ["random", "confidence"])
-def test_wrong_predictions_are_refused(answer, message, order):
-    with pytest.raises(ValueError, match="predictor must return log-prob.*" + message):
-        generate(Returning(answer), Equal(2, 1), 2, order=order)
+def test_a_callback_may_write_into_what_it_is_shown(order):
+    plain = generate(MarkovChain(6, COIN), Equal(6, 3), 20, order=order)
+
+    def spoil(_, tokens, reveal):
+        tokens.fill_(0)
+        reveal.fill_(True)
+
+    spoiled = generate(MarkovChain(6, COIN), Equal(6, 3), 20, order=order, callback=spoil)
+    assert same(plain, spoiled, slice(None))
 
 
 MASKS = torch.full((2, 4), 3)
@@ -503,8 +573,8 @@ MASKS = torch.full((2, 4), 3)
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({}, ValueError, "give either n or tokens"),
-        ({"n": 2, "tokens": MASKS}, ValueError, "give either n or tokens"),
+        ({}, ValueError, "give either n or tokens, got neither"),
+        ({"n": 2, "tokens": MASKS}, ValueError, "give either n or tokens, got both"),
         ({"n": -1}, ValueError, "n must be an integer >= 0, got -1"),
         ({"n": 2.0}, TypeError, "n must be an integer >= 0, got 2.0"),
         ({"tokens": MASKS.double()}, TypeError, r"tokens must be .*torch\.int64.*torch\.float64"),
@@ -512,7 +582,13 @@ MASKS = torch.full((2, 4), 3)
         (
             {"tokens": MASKS.numpy()},
             TypeError,
-            "tokens must be of type Tensor, .* ndarray",
+            r"tokens must be of type Tensor, .* ndarray: torch\.as_tensor\(tokens\) makes a torch",
+        ),
+        ({"tokens": -MASKS}, ValueError, r"tokens must hold symbols .*got -3 at row 0, position 0"),
+        (
+            {"tokens": torch.tensor([[3, 3, 3, 3], [3, 2, 4, 3]])},
+            ValueError,
+            r"tokens must hold symbols in \[0, 2\] \(or the mask, 3\), got 4 at row 1, position 2",
         ),
         (
             {"tokens": torch.tensor([[0] * 6, [3] * 5 + [0]])},
@@ -522,35 +598,87 @@ MASKS = torch.full((2, 4), 3)
         ({"n": 2, "temperature": -0.5}, ValueError, "temperature must be nonnegative, got -0.5"),
         ({"n": 2, "temperature": np.nan}, ValueError, "temperature must be finite"),
         ({"n": 2, "temperature": "hot"}, TypeError, "temperature must be .* real"),
+        ({"n": 2, "temperature": True}, TypeError, "temperature must be .* real"),
         ({"n": 2, "order": "left"}, ValueError, "order must be .*got 'left'"),
         ({"n": 2, "order": [[0, 1, 2, 3]]}, ValueError, r"order must be permutations .*\(2, 4\)"),
-        ({"n": 1, "order": [[0, 1, 1, 3]]}, ValueError, "order must be permutations"),
-        ({"n": 1, "order": None}, ValueError, "order must be"),
+        ({"n": 1, "order": [[0, 3, 1, 3]]}, ValueError, "order must be .* 3 twice in row 0"),
+        (
+            {"n": 2, "order": [[3, 2, 1, 0], [1, 2, 3, 4]]},
+            ValueError,
+            r"order must hold integers in \[0, 3\], got 4 at index \(1, 3\)",
+        ),
+        ({"n": 1, "order": [[0, 1, 2, -1]]}, ValueError, r"order must .*got -1 at index \(0, 3\)"),
+        ({"n": 2, "order": [[0, 1, 2, 3], [0]]}, ValueError, "order must have rows of one length"),
+        ({"n": 1, "order": [[0.0, 1, 2, 3]]}, TypeError, "order must hold integers"),
+        ({"n": 1, "order": None}, ValueError, "order must be .*got None"),
+        ({"n": 2, "progress": 1}, TypeError, "progress must be True or False, got 1"),
+        ({"n": 2, "progress": MASKS}, TypeError, "progress must be True or False"),
+        ({"n": 2, "callback": 3}, TypeError, "callback must be callable or None, got 3"),
+        ({"n": 2, "mask_id": 2}, ValueError, "mask_id must be predictor.mask_id, 3, got 2"),
+        ({"n": 2, "mask_id": -1}, ValueError, "mask_id must be an integer >= 0, got -1"),
+        ({"n": 2, "device": "xyz"}, ValueError, "device must be one .* float64, got 'xyz'"),
+        ({"n": 2, "device": "mps"}, ValueError, "device must be .*got 'mps': MPS has no float64"),
+        ({"n": 2, "device": "meta"}, ValueError, "device must be .*got 'meta'"),
+        ({"n": 2, "device": 3.5}, TypeError, "device must be a torch.device or a string .*got 3.5"),
+        ({"tokens": MASKS, "device": "xyz"}, ValueError, "device must be .*got 'xyz'"),
+        ({"tokens": MASKS.to("meta")}, ValueError, "the device of tokens must be .*got 'meta'"),
         ({"n": 2, "seed": -1}, ValueError, "seed must be an integer >= 0, got -1"),
         ({"n": 2, "seed": 0.5}, TypeError, "seed must be an integer >= 0, got 0.5"),
         ({"n": 2, "first_row": -1}, ValueError, "first_row must be an integer >= 0, got -1"),
     ],
 )
-def test_bad_arguments_are_named(arguments, error, message):
+def test_bad_arguments_are_named_before_any_work(arguments, error, message):
+    predictor = uniform(4)
+    predictor.alphabet_size = 3
     with pytest.raises(error, match=message):
-        generate(uniform(4), Equal(4, 2), **arguments)
+        generate(predictor, Equal(4, 2), **arguments)
+    assert predictor.asked == []
 
 
-def test_what_is_no_predictor_or_schedule_is_refused():
-    with pytest.raises(TypeError, match="predictor must be callable and have a mask_id, got func"):
-        generate(lambda tokens, reveal: None, Equal(4, 2), 2)
+def test_what_is_no_schedule_is_refused():
     with pytest.raises(TypeError, match="schedule must be of type Schedule, got .* of type list"):
         generate(uniform(4), [2, 2], 2)
     with pytest.raises(ValueError, match="FixedSizes is for length 4 alone, got length 3"):
         generate(uniform(4), FixedSizes([2, 2]), tokens=torch.tensor([[3, 3, 3, 0]]))
 
 
-def test_likelihoods_need_whole_sequences():
+@pytest.mark.parametrize(
+    ("tokens", "error", "message"),
+    [
+        ([[0, 1, 2, 1]], ValueError, "no mask, got mask_id = 2 among them: 2 at row 0, position 2"),
+        ([[0, 1, 0, 1], [0, 1, -1, 0]], ValueError, "tokens must .*got -1 at row 1, position 2"),
+        ([[0, 1, 0, 3]], ValueError, r"tokens must .*in \[0, 1\].*got 3 at row 0, position 3"),
+        ([[0, 1, 0]], ValueError, r"tokens must have rows of the schedule's length, 4, .*\(1, 3\)"),
+        ([[0, 1, 0, 1, 0]], ValueError, "tokens must have rows of the schedule's length, 4"),
+        ([[0.0, 1, 0, 1]], TypeError, r"tokens must be a tensor of torch\.int64"),
+    ],
+)
+def test_likelihoods_need_whole_sequences_of_symbols(tokens, error, message):
     target = Tabular.from_joint(alternating(4))
-    with pytest.raises(ValueError, match="tokens must have no mask, got mask_id = 2 among them"):
-        log_likelihood(target, Equal(4, 2), torch.tensor([[0, 1, 2, 1]]))
+
+    def function(tokens, reveal):
+        return target(tokens, reveal)
+
+    for predictor in (target, function):
+        with pytest.raises(error, match=message):
+            log_likelihood(predictor, Equal(4, 2), torch.tensor(tokens), mask_id=2)
+
+
+def test_likelihoods_of_lists_and_of_nothing():
+    target = Tabular.from_joint(alternating(4))
     with pytest.raises(TypeError, match="tokens must be of type Tensor, got .* of type list"):
         log_likelihood(target, Equal(4, 2), [[0, 1, 0, 1]])
-    with pytest.raises(TypeError, match=r"tokens must be a tensor of torch\.int64"):
-        log_likelihood(target, Equal(4, 2), torch.zeros(1, 4))
     assert log_likelihood(target, Equal(4, 2), torch.zeros(0, 4).long()).shape == (0,)
+
+
+def test_prompts_hold_symbols_of_the_predictor():
+    """Their number is known from the first answer on, where nothing says it before."""
+    tokens = torch.tensor([[3, 0, 3, 3], [3, 3, 1, 7]])
+    with pytest.raises(ValueError, match=r"in \[0, 2\] .*, got 7 at row 1, position 3"):
+        generate(uniform(4), Equal(4, 2), tokens=tokens)
+    # the mask is one of the symbols: beyond it there are more
+    predictor = Scores(np.zeros((4, 8)), mask_id=3)
+    assert generate(predictor, Equal(4, 2), tokens=tokens).tokens[1, 3] == 7
+    tokens[1, 3] = 8
+    with pytest.raises(ValueError, match=r"in \[0, 7\] \(or the mask, 3\), got 8 at row 1"):
+        generate(predictor, Equal(4, 2), tokens=tokens)

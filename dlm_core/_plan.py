@@ -1,0 +1,157 @@
+"""What is random about the rows of a batch, and the order in which their positions come."""
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dlm_core._check import host_array, integer, integer_array, shown
+from dlm_core._types import FloatArray, IntArray
+from dlm_core.predictor import MaskPredictor, parts
+from dlm_core.schedules.base import Schedule
+
+__all__ = ["ByConfidence", "KnownOrder", "Rows", "positions", "prepare"]
+
+_Mask: TypeAlias = npt.NDArray[np.bool_]
+
+# Rows are planned in blocks of this many, each from a seed of its own. Whatever batch a row is in,
+# its numbers come from the same place of the same block.
+_BLOCK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What is random about the rows of a batch, all drawn before the first call.
+
+    Sizes of shape (n, calls); keys by which positions are ordered and uniform numbers by which
+    tokens are drawn, of shape (n, L).
+    """
+
+    sizes: IntArray
+    keys: FloatArray
+    uniforms: FloatArray
+
+
+class KnownOrder:
+    """An order known beforehand, random or given, and with it what each iteration reveals."""
+
+    def __init__(self, rows: Rows, masked: _Mask, device: torch.device) -> None:
+        (n, length), masks = masked.shape, masked.sum(axis=1)
+        self.calls = rows.sizes.shape[1]
+        ranked = np.argsort(np.where(masked, rows.keys, 2.0), axis=1)
+        places = ranked[np.arange(length) < masks[:, np.newaxis]]
+        iterations = np.repeat(np.tile(np.arange(self.calls), n), rows.sizes.ravel())
+        # the iteration in which a position is revealed; `calls` for those that are given
+        step = np.full((n, length), self.calls, dtype=np.int32)
+        step[np.repeat(np.arange(n), masks), places] = iterations
+        self.step = torch.from_numpy(step).to(device)
+
+    def next(
+        self, k: int, ask: MaskPredictor, tokens: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return which positions iteration ``k`` reveals, and their log-probabilities."""
+        reveal = self.step == k
+        return reveal, ask(tokens, reveal)
+
+
+class ByConfidence:
+    """An order that follows the predictor's confidence, known only as it is asked."""
+
+    def __init__(self, rows: Rows, masked: _Mask, device: torch.device) -> None:
+        self.calls = rows.sizes.shape[1]
+        self.sizes = torch.from_numpy(rows.sizes).to(device)
+        self.by_key = torch.from_numpy(rows.keys).to(device).argsort(1)
+        self.step = torch.full(masked.shape, self.calls, dtype=torch.int32, device=device)
+
+    def next(
+        self, k: int, ask: MaskPredictor, tokens: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return which positions iteration ``k`` reveals, and their log-probabilities."""
+        size = self.sizes[:, k, None]
+        masked = (tokens == ask.mask_id) & (size > 0)
+        logs = ask(tokens, masked)
+        confidence = torch.full(tokens.shape, -torch.inf, dtype=torch.float64, device=tokens.device)
+        confidence[masked] = torch.cat(
+            [part.amax(1) - part.logsumexp(1) for (part,) in parts(logs)]
+        )
+        # from an order at random, so that a stable sort breaks ties at random
+        shuffled = confidence.gather(1, self.by_key)
+        ranked = torch.argsort(shuffled, dim=1, descending=True, stable=True)
+        chosen = torch.arange(tokens.shape[1], device=tokens.device) < size
+        reveal = torch.zeros_like(masked).scatter_(1, self.by_key.gather(1, ranked), chosen)
+        self.step[reveal] = k
+        return reveal, logs[reveal[masked]]
+
+
+def prepare(
+    schedule: Schedule, masked: torch.Tensor, seed: int, first_row: int, order: object
+) -> tuple[Rows, KnownOrder | ByConfidence]:
+    """Check what is left to check, and draw the rows; ``masked`` has shape (n, L)."""
+    seed, first_row = integer("seed", seed, 0), integer("first_row", first_row, 0)
+    given_keys = _given_keys(order, tuple(masked.shape))
+    on_host = masked.cpu().numpy()
+    masks = on_host.sum(axis=1)
+    if masks.max(initial=0) > schedule.length:
+        raise ValueError(
+            f"tokens must have at most as many masks in a row as the schedule has positions, "
+            f"{schedule.length}, got {masks.max()} in row {masks.argmax()}"
+        )
+    rows = _draw_rows(schedule, masks, on_host.shape[1], seed, first_row)
+    if given_keys is not None:
+        rows = replace(rows, keys=given_keys)
+    kind = ByConfidence if isinstance(order, str) and order == "confidence" else KnownOrder
+    return rows, kind(rows, on_host, masked.device)
+
+
+def _draw_rows(schedule: Schedule, masks: IntArray, length: int, seed: int, first_row: int) -> Rows:
+    """Draw the rows numbered from ``first_row`` on, with so many masks each."""
+    n = len(masks)
+    sizes = np.zeros((n, schedule.steps), dtype=np.int64)
+    keys, uniforms = np.empty((n, length)), np.empty((n, length))
+    start = 0
+    while start < n:
+        block, inside = divmod(first_row + start, _BLOCK)
+        rows = slice(start, min(n, start + _BLOCK - inside))
+        count = rows.stop - start
+        source = np.random.SeedSequence(seed, spawn_key=(block,))
+        # a block is all its keys, then all its uniform numbers, then the sizes
+        keys[rows] = _generator_at(source, inside * length).random((count, length))
+        uniforms[rows] = _generator_at(source, (_BLOCK + inside) * length).random((count, length))
+        lengths = np.zeros(_BLOCK, dtype=np.int64)
+        lengths[inside : inside + count] = masks[rows]
+        drawn = schedule.sample_rows(lengths, _generator_at(source, 2 * _BLOCK * length))
+        sizes[rows] = drawn[inside : inside + count]
+        start = rows.stop
+    calls = np.count_nonzero(sizes.any(axis=0))
+    return Rows(np.ascontiguousarray(sizes[:, :calls]), keys, uniforms)
+
+
+def _generator_at(source: np.random.SeedSequence, numbers: int) -> np.random.Generator:
+    """Return ``default_rng(source)`` as it is after so many uniform numbers, without drawing."""
+    return np.random.Generator(np.random.PCG64(source).advance(numbers))
+
+
+def positions(step: torch.Tensor, rows: Rows) -> IntArray:
+    """Return the positions of each row in the order of their iterations, then -1."""
+    ranked = np.lexsort((rows.keys, step.cpu().numpy()), axis=1)
+    given = np.arange(ranked.shape[1]) >= rows.sizes.sum(axis=1)[:, np.newaxis]
+    return np.where(given, -1, ranked)
+
+
+def _given_keys(order: object, shape: tuple[int, ...]) -> FloatArray | None:
+    """Return keys that sort the positions into the orders given, None where none are."""
+    if isinstance(order, str) and order in ("random", "confidence"):
+        return None
+    rule = f'order must be permutations of shape {shape} (or "random", or "confidence")'
+    found = host_array("order", order)
+    if found.shape != shape:
+        got = f"shape {found.shape}" if found.ndim else shown(order)
+        raise ValueError(f"{rule}, got {got}")
+    table = integer_array("order", found, 2, 0, shape[1] - 1)
+    twice = np.argwhere(np.diff(np.sort(table, axis=1), axis=1) == 0)
+    if twice.size:
+        row, place = twice[0]
+        raise ValueError(f"{rule}, got {np.sort(table[row])[place]} twice in row {row}")
+    return np.argsort(table, axis=1) / shape[1]

@@ -1,0 +1,306 @@
+"""What counts as a mask predictor, how it is asked, and what is refused before or on the way."""
+
+import numpy as np
+import pytest
+import torch
+
+from dlm_core.error import monte_carlo_kl
+from dlm_core.predictor import MaskPredictor, estimate_profile, torch_generator
+from dlm_core.sampler import generate, log_likelihood
+from dlm_core.schedules import Equal, TCAdaptive
+from dlm_core.targets import (
+    HiddenMarkov,
+    MarkovChain,
+    Product,
+    ReedSolomon,
+    Repetition,
+    Tabular,
+    TreePotts,
+)
+
+torch.set_num_threads(1)
+
+CPU = torch.device("cpu")
+COIN = [[0.9, 0.1], [0.35, 0.65]]
+LAW = Product(np.random.default_rng(0).dirichlet(np.ones(3), 4))
+WORDS = LAW.sample(3, torch.Generator().manual_seed(0))
+ORDERS = ["random", "confidence", [[3, 1, 0, 2]] * 3]
+
+
+def function(tokens, reveal):
+    return LAW(tokens, reveal)
+
+
+class Network(torch.nn.Module):
+    """Scores of a table of parameters."""
+
+    mask_id = 3
+
+    def __init__(self):
+        super().__init__()
+        self.scores = torch.nn.Parameter(LAW(torch.full((1, 4), 3), torch.ones(1, 4).bool()))
+        self.eval()
+
+    def forward(self, tokens, reveal):
+        return self.scores[reveal.nonzero()[:, 1]]
+
+
+class WithMask(Network):
+    """One whose answers have a column for the mask."""
+
+    def forward(self, tokens, reveal):
+        return torch.nn.functional.pad(super().forward(tokens, reveal), (0, 1))
+
+
+class Returning:
+    """A predictor that returns a given value, or what a given function makes of the number."""
+
+    mask_id = 3
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def __call__(self, tokens, reveal):
+        return self.answer(int(reveal.sum())) if callable(self.answer) else self.answer
+
+
+def answers(predictor, order="random", **arguments):
+    """All that the three ways to ask a predictor say."""
+    made = generate(predictor, TCAdaptive(4, 2), 3, seed=1, order=order, **arguments)
+    scored = log_likelihood(predictor, TCAdaptive(4, 2), WORDS, seed=1, order=order, **arguments)
+    profile = estimate_profile(predictor, WORDS, 5, **arguments)
+    return made.tokens, made.log_prob, scored, torch.tensor(profile.estimates)
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=["random", "confidence", "given"])
+def test_a_function_a_network_and_a_target_are_asked_alike(order):
+    expected = answers(LAW, order)
+    for predictor, arguments in [
+        (function, {"mask_id": 3}),
+        (Network(), {}),
+        (Network(), {"mask_id": 3}),
+        (WithMask(), {}),
+        (MaskPredictor(function, 3), {}),
+    ]:
+        for result, value in zip(answers(predictor, order, **arguments), expected, strict=True):
+            torch.testing.assert_close(result, value)
+            assert not result.requires_grad
+
+
+@pytest.mark.parametrize("order", ["random", "confidence"])
+@pytest.mark.parametrize("masks", [4, 2])
+def test_a_predictor_cannot_change_what_it_is_shown(order, masks):
+    """Neither where all rows are asked for nor where some are done."""
+    given = torch.tensor([[0, 1, 2, 0, 3, 3], [0, 1, 2, 1, 2, 3], [3, 3, 3, 3, 1, 1]])[:masks]
+
+    def spoiler(tokens, reveal):
+        logs = torch.zeros(int(reveal.sum()), 3)
+        tokens.add_(1)
+        reveal.fill_(True)
+        return logs
+
+    made = generate(spoiler, Equal(6, 3), tokens=given, order=order, mask_id=3)
+    assert made.tokens[given != 3].equal(given[given != 3])
+    assert (made.tokens < 3).all()
+    clean = generate(Returning(lambda n: torch.zeros(n, 3)), Equal(6, 3), tokens=given, order=order)
+    assert made.tokens.equal(clean.tokens)
+    tokens = torch.zeros(3, 4).long()
+    assert log_likelihood(spoiler, Equal(4, 2), tokens, mask_id=3, order=order).equal(
+        torch.full((3,), 4 * -np.log(3), dtype=torch.float64)
+    )
+    np.testing.assert_allclose(
+        estimate_profile(spoiler, tokens, 0, mask_id=3).estimates, np.log(3), rtol=1e-15
+    )
+
+
+@pytest.mark.parametrize("order", ["random", "confidence"])
+def test_a_table_that_a_predictor_hands_out_is_not_written_into(order):
+    table = torch.zeros(12, 4, dtype=torch.float64)
+    made = generate(lambda tokens, reveal: table[: reveal.sum()], Equal(4, 2), 3, mask_id=2)
+    assert table.eq(0).all() and made.tokens.ne(2).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_predictions_of_any_precision_are_drawn_in_float64(dtype):
+    law = torch.tensor([0.5, 0.25, 0.25]).log().to(dtype)
+    made = generate(Returning(lambda n: law.repeat(n, 1)), Equal(6, 2), 50)
+    exact = generate(Returning(lambda n: law.double().repeat(n, 1)), Equal(6, 2), 50)
+    assert made.log_prob.dtype == torch.float64
+    assert made.tokens.equal(exact.tokens) and made.log_prob.equal(exact.log_prob)
+
+
+def test_gradients_and_inference_mode_are_left_behind():
+    def learning(tokens, reveal):
+        with torch.enable_grad():
+            return Network()(tokens, reveal).requires_grad_()
+
+    @torch.inference_mode()
+    def inferring(tokens, reveal):
+        return Network()(tokens, reveal)
+
+    for predictor in (learning, inferring):
+        for result, value in zip(answers(predictor, mask_id=3), answers(LAW), strict=True):
+            torch.testing.assert_close(result, value)
+            assert not result.requires_grad
+    with torch.inference_mode():
+        torch.testing.assert_close(answers(LAW)[0], answers(Network())[0])
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda n: torch.zeros(n + 1, 3), r"shape \(4, V\), got \(5, 3\)"),
+        (lambda n: torch.zeros(n), r"shape \(4, V\), got \(4,\)"),
+        (lambda n: torch.zeros(2, n // 2, 3), r"shape \(4, V\), got \(2, 2, 3\)"),
+        (lambda n: torch.zeros(n, 0), r"shape \(4, V\), got \(4, 0\)"),
+        (None, r"as a torch.Tensor of shape \(4, V\), got NoneType"),
+        (lambda n: np.zeros((n, 3)), r"as a torch.Tensor of shape \(4, V\), got ndarray"),
+        (lambda n: [[0.0] * 3] * n, r"as a torch.Tensor of shape \(4, V\), got list"),
+        (lambda n: torch.zeros(n, 3).long(), "in floating point, got torch.int64"),
+        (lambda n: torch.zeros(n, 3).cfloat(), "in floating point, got torch.complex64"),
+        (lambda n: torch.zeros(n, 3, device="meta"), "on cpu, where the tokens are, got .* meta"),
+        (lambda n: torch.full((n, 3), torch.nan), r"got NaN, .*row 0 is nan"),
+        (lambda n: torch.full((n, 3), torch.inf), r"got NaN, infinity or .*row 0 is inf"),
+        (lambda n: torch.full((n, 3), -torch.inf), "a row without a possible symbol .*row 0"),
+        (lambda n: torch.eye(4)[[0, 1, 3, 3]].log(), "a row without a possible symbol .*row 2"),
+    ],
+)
+@pytest.mark.parametrize("order", ["random", "confidence"])
+def test_wrong_predictions_are_refused(answer, message, order):
+    with pytest.raises(ValueError, match="predictor must return log-prob.*" + message):
+        generate(Returning(answer), Equal(2, 1), 2, order=order)
+
+
+def test_the_number_of_symbols_must_not_change():
+    sizes = iter([4, 4, 5])
+    predictor = Returning(lambda n: torch.zeros(n, next(sizes)))
+    with pytest.raises(ValueError, match="predictor must .* in each call, got 5 after 4"):
+        generate(predictor, Equal(4, 4), 1)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda predictor, **mask: generate(predictor, Equal(4, 2), 1, **mask),
+        lambda predictor, **mask: log_likelihood(predictor, Equal(4, 2), WORDS, **mask),
+        lambda predictor, **mask: estimate_profile(predictor, WORDS, 0, **mask),
+    ],
+    ids=["generate", "log_likelihood", "estimate_profile"],
+)
+def test_what_is_no_predictor_is_refused(ask):
+    with pytest.raises(TypeError, match=r"got function without: set predictor\.mask_id = 126336"):
+        ask(function)
+    with pytest.raises(TypeError, match="predictor must be callable .*got 3 of type int"):
+        ask(3, mask_id=3)
+    with pytest.raises(TypeError, match=r"predictor\.mask_id must be an integer >= 0, got '3'"):
+        named = Returning(None)
+        named.mask_id = "3"
+        ask(named)
+    with pytest.raises(TypeError, match="mask_id must be an integer >= 0, got True"):
+        ask(function, mask_id=True)
+    with pytest.raises(ValueError, match=r"mask_id must be predictor\.mask_id, 3, got 2"):
+        ask(LAW, mask_id=2)
+    with pytest.raises(ValueError, match=r"training mode.*call predictor\.eval\(\) first \(Netw"):
+        ask(Network().train())
+
+
+def test_the_tokens_are_where_the_predictor_is():
+    predictor = Network()
+    assert MaskPredictor(predictor).device == predictor.scores.device == CPU
+    assert MaskPredictor(function, 3).device == CPU
+    with pytest.raises(ValueError, match=r"predictor\.device must be .* float64, got 'meta'"):
+        generate(Network().to("meta"), Equal(4, 2), 1)
+    assert MaskPredictor(Returning(None)).device == CPU
+    for device in ("mps", torch.device("mps")):
+        predictor.device = device
+        with pytest.raises(ValueError, match=r"predictor\.device must .*'mps': MPS has no float64"):
+            generate(predictor, Equal(4, 2), 1)
+
+
+def test_generators_of_torch_are_taken_and_seeds():
+    generator = torch.Generator().manual_seed(5)
+    assert torch_generator("generator", generator, CPU) is generator
+    for seed in (5, np.int64(5)):
+        assert torch_generator("generator", seed, CPU).get_state().equal(generator.get_state())
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (np.random.default_rng(0), TypeError, r"a torch\.Generator such as .*numpy's Generator"),
+        (np.random.RandomState(0), TypeError, r"torch\.Generator .*numpy's RandomState"),
+        (None, TypeError, r"torch\.Generator .*got NoneType"),
+        (True, TypeError, r"torch\.Generator .*got bool"),
+        (np.True_, TypeError, r"torch\.Generator .*got numpy's bool"),
+        (np.timedelta64(3), TypeError, r"torch\.Generator .*numpy's timedelta64"),
+        (1.0, TypeError, r"torch\.Generator .*got float"),
+        ("1", TypeError, r"torch\.Generator .*got str"),
+        (-1, ValueError, "an integer >= 0, got -1"),
+        (2**64, ValueError, "an integer"),
+    ],
+)
+def test_other_sources_of_randomness_are_refused_in_words(value, error, message):
+    for ask in (
+        lambda: torch_generator("generator", value, CPU),
+        lambda: estimate_profile(LAW, WORDS, value),
+        lambda: monte_carlo_kl(LAW, Equal(4, 2), 10, value),
+    ):
+        with pytest.raises(error, match="generator must be.*" + message):
+            ask()
+
+
+def test_a_generator_must_be_on_the_device():
+    with pytest.raises(ValueError, match="generator must be on cuda, got one on cpu"):
+        torch_generator("generator", torch.Generator(), torch.device("cuda"))
+
+
+TARGETS = {
+    "Product": lambda: LAW,
+    "Repetition": lambda: Repetition(4, [0.25, 0.75]),
+    "Tabular": lambda: Tabular.from_joint(np.full((2,) * 4, 1 / 16)),
+    "MarkovChain": lambda: MarkovChain(4, COIN),
+    "HiddenMarkov": lambda: HiddenMarkov(4, COIN, [[0.8, 0.2], [0.3, 0.7]]),
+    "TreePotts": lambda: TreePotts.regular(1, 3, 2, 0.7),
+    "ReedSolomon": lambda: ReedSolomon(4, 2, 3),
+    "function": None,
+    "Network": Network,
+    "WithMask": WithMask,
+}
+
+
+@pytest.fixture
+def nowhere():
+    """Every tensor made without saying where is on no device: to use it fails at once."""
+    torch.set_default_device("meta")
+    yield
+    torch.set_default_device(None)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_tensor_says_where_it_is(name, request):
+    if name == "function":
+        predictor, arguments = function, {"mask_id": 3}
+    else:
+        predictor, arguments = TARGETS[name](), {}
+    generator = torch.Generator("cpu").manual_seed(0)
+    exact = hasattr(predictor, "sample")
+    size = 3 if not exact else predictor.alphabet_size
+    request.getfixturevalue("nowhere")
+
+    tokens = predictor.sample(3, generator) if exact else WORDS
+    prompted = tokens.clone()
+    prompted[:, 1] = size
+    for order in (*ORDERS, torch.tensor(ORDERS[2], device="cpu")):
+        for start in ({"n": 3, "device": "cpu"}, {"n": 3}, {"tokens": prompted}):
+            made = generate(predictor, TCAdaptive(4, 2), order=order, **start, **arguments)
+            assert made.tokens.device == made.log_prob.device == CPU
+        scored = log_likelihood(predictor, TCAdaptive(4, 2), tokens, order=order, **arguments)
+        assert scored.device == CPU
+    generate(predictor, TCAdaptive(4, 2), 3, temperature=0, **arguments)
+    for chosen in ({}, {"batch": 2}, {"prompt": prompted[0].where(prompted[0] == size, size)}):
+        estimate_profile(predictor, tokens, generator, **chosen, **arguments)
+    estimate_profile(predictor, tokens, 3, perfect=exact, **arguments)
+    if exact:
+        monte_carlo_kl(predictor, TCAdaptive(4, 2), 10, generator)
+        monte_carlo_kl(predictor, TCAdaptive(4, 2), 10, 3)
+        predictor.profile()
