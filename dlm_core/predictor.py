@@ -5,9 +5,8 @@ log-probabilities of shape ``(reveal.sum(), V)``, row-major; ``mask_id`` is the 
 for "not revealed".
 """
 
-import torch
-
 from dlm_core._check import instance, integer
+from dlm_core._torch import torch
 from dlm_core.information.profile import EstimatedProfile
 
 __all__ = ["estimate_profile", "pick", "predict"]

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
 from dlm_core._check import instance, integer, real_array
+from dlm_core._torch import torch, tqdm
 from dlm_core.predictor import _device, _mask_id, _of, _parts, check_rows, pick, predict
 from dlm_core.schedules.base import Schedule
 

@@ -1,7 +1,7 @@
 """The generation loop: laws of what it draws, and freedom from the defects of other loops."""
 
 from itertools import pairwise, permutations
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -284,9 +284,9 @@ def test_planning_a_large_batch_takes_no_loop_over_rows(kind, ragged):
     masked = torch.from_numpy(np.arange(1024) < lengths[:, np.newaxis])
     seconds = []
     for _ in range(5):
-        start = perf_counter()
+        start = process_time()
         plan = _Plan(schedule, masked, 0, 0, "random")
-        seconds.append(perf_counter() - start)
+        seconds.append(process_time() - start)
     assert (plan.sizes.sum(axis=1) == lengths).all()
     assert min(seconds) < 0.25
 

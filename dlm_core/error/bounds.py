@@ -1,7 +1,7 @@
 """Bounds in closed form on the minimax constants, from below and from above."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+import scipy  # loads its parts when first asked for
 
 from dlm_core._check import integer
 
@@ -93,7 +93,9 @@ def _largest(bound, length):
     if length == 1:
         return 0.0
     span = (np.log(1e-6), np.log(10 * length))
-    found = minimize_scalar(lambda x: -bound(np.exp(x)), bounds=span, method="bounded")
+    found = scipy.optimize.minimize_scalar(
+        lambda x: -bound(np.exp(x)), bounds=span, method="bounded"
+    )
     return max(float(-found.fun), 0.0)
 
 

@@ -6,8 +6,7 @@ from functools import cached_property
 from math import log
 
 import numpy as np
-from scipy.optimize import isotonic_regression
-from scipy.stats import hypergeom
+import scipy  # loads its parts when first asked for
 
 from dlm_core._check import (
     frozen,
@@ -335,7 +334,7 @@ class InformationProfile:
         h = np.zeros(length)
         for part, copies in counts.items():
             same_block = np.arange(part.length)
-            law = hypergeom.pmf(same_block, length - 1, part.length - 1, drawn)
+            law = scipy.stats.hypergeom.pmf(same_block, length - 1, part.length - 1, drawn)
             h += copies * part.length / length * (law @ part.conditional_entropy)
         return cls(h)
 
@@ -399,7 +398,9 @@ class EstimatedProfile(InformationProfile):
         }
         if self.covariance is not None:
             values["covariance"] = frozen(_checked_covariance(self.covariance, errors))
-        fit = isotonic_regression(estimates, weights=_precisions(errors), increasing=False).x
+        fit = scipy.optimize.isotonic_regression(
+            estimates, weights=_precisions(errors), increasing=False
+        ).x
         values["conditional_entropy"] = np.maximum(fit, 0.0)
         for name, value in values.items():
             object.__setattr__(self, name, value)

@@ -2,9 +2,8 @@
 
 from abc import ABC, abstractmethod
 
-import torch
-
 from dlm_core._check import NORMALISATION_TOLERANCE, integer, real_array
+from dlm_core._torch import torch
 from dlm_core.information.profile import InformationProfile
 from dlm_core.predictor import estimate_profile
 
