@@ -45,6 +45,7 @@ test: env ## lint, test the package and the book, and re-run the chapters agains
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --quiet --offline --no-progress .github/workflows
 	$(WORKERS) tests dlm_core book/bookkit --doctest-modules -m "not slow and not pages"
 	$(WORKERS) $(CHAPTERS) -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 

@@ -1,4 +1,4 @@
-"""Nothing goes untested without a word: skipped tests are named last, and where CI is set they fail."""
+"""Nothing goes untested without a word: skipped tests are named last; where CI is set they fail."""
 
 import os
 from collections import Counter

@@ -119,6 +119,16 @@ def test_what_is_declared_holds_for_the_lock(path):
             assert requirement.specifier.contains(version), requirement
 
 
+def test_every_place_names_the_same_version():
+    from dlm_core import __version__
+
+    assert metadata.version("dlm-core") == __version__
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert (
+        re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1] == __version__
+    )
+
+
 def python(code, executable=sys.executable, **options):
     done = subprocess.run(
         [executable, "-W", "error", "-c", code],
@@ -241,19 +251,17 @@ PYTHONS = dict(installed_pythons())
 SETTINGS = [(version, "newest") for version in PYTHONS] + [("3.11", "lowest")] * ("3.11" in PYTHONS)
 
 
-def runs_without_torch(path):
-    """Whether a file of tests imports nothing that a plain installation lacks."""
-    lacking = {"torch", "galois", "dit", *(f"dlm_core.{name}" for name in OF_THE_EXTRA)}
+def tests_the_plain_library(path):
+    """Whether a file of tests imports the library, and nothing that its wheel does not bring."""
+    names = set()
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        if any(name in lacking or name.rpartition(".")[0] in lacking for name in names):
-            return False
-    return True
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    lacking = {"torch", "galois", "dit", "bookkit", *(f"dlm_core.{name}" for name in OF_THE_EXTRA)}
+    parents = {name[: match.start()] for name in names for match in re.finditer(r"\.", name)}
+    return "dlm_core" in names | parents and not lacking & (names | parents)
 
 
 @pytest.mark.slow
@@ -274,11 +282,7 @@ def test_the_wheel_works_alone(wheel, tmp_path, version, dependencies):
 
     assert Path(run("import dlm_core; print(dlm_core.__file__)")).is_relative_to(tmp_path)
     check_without("torch", run)
-    files = [
-        path
-        for path in sorted((ROOT / "tests").glob("test_*.py"))
-        if path != Path(__file__) and runs_without_torch(path)
-    ]
+    files = [*filter(tests_the_plain_library, sorted((ROOT / "tests").glob("test_*.py")))]
     assert len(files) > 5
     command = [executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *files]
     subprocess.run(command, cwd=elsewhere, env=env, check=True)

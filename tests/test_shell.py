@@ -16,7 +16,9 @@ TOOLS = "cat", "dirname", "env", "expand", "grep", "id", "make", "mkdir", "rm", 
 GOOD, OLD, SHIM = "exit 0", "exit 1", "exit 127"
 # A Python that logs how it is called, and whose virtual environment holds itself.
 LOGGING = """echo "$@" >> "$LOG"
-if [ "$2" = venv ]; then mkdir -p "$3/bin"; cat "$0" > "$3/bin/python"; chmod +x "$3/bin/python"; fi"""
+if [ "$2" = venv ]; then
+  mkdir -p "$3/bin"; cat "$0" > "$3/bin/python"; chmod +x "$3/bin/python"
+fi"""
 
 
 def script(path, body):
@@ -26,7 +28,7 @@ def script(path, body):
 
 @pytest.fixture
 def path(tmp_path):
-    """A folder for PATH that holds a few tools, a shell that is dash where there is one, no Python."""
+    """A folder for PATH with a few tools and no Python; its shell is dash where there is one."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for tool in (*TOOLS, "chmod"):
