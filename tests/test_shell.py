@@ -124,6 +124,16 @@ def test_help_lists_every_target(path):
     assert sorted(listed) == sorted(phony[1].split())
 
 
+def test_an_installation_leaves_nothing_to_commit(tmp_path):
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    for folder in ("build/lib", "dlm_core.egg-info", "book/build/lib", "book/bookkit.egg-info"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "file").touch()
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    status = ["git", "-C", tmp_path, "status", "--porcelain", "--untracked-files=all"]
+    assert subprocess.check_output(status, text=True) == "?? .gitignore\n"
+
+
 SKIPS = """
 import pytest
 
