@@ -251,7 +251,7 @@ PYTHONS = dict(installed_pythons())
 SETTINGS = [(version, "newest") for version in PYTHONS] + [("3.11", "lowest")] * ("3.11" in PYTHONS)
 
 
-def tests_the_plain_library(path):
+def runs_on_the_wheel_alone(path):
     """Whether a file of tests imports the library, and nothing that its wheel does not bring."""
     names = set()
     for node in ast.parse(path.read_text()).body:
@@ -282,7 +282,7 @@ def test_the_wheel_works_alone(wheel, tmp_path, version, dependencies):
 
     assert Path(run("import dlm_core; print(dlm_core.__file__)")).is_relative_to(tmp_path)
     check_without("torch", run)
-    files = [*filter(tests_the_plain_library, sorted((ROOT / "tests").glob("test_*.py")))]
+    files = [*filter(runs_on_the_wheel_alone, sorted((ROOT / "tests").glob("test_*.py")))]
     assert len(files) > 5
     command = [executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *files]
     subprocess.run(command, cwd=elsewhere, env=env, check=True)
