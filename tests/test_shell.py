@@ -46,7 +46,7 @@ def run(*command, path, cwd=ROOT, **env):
 def make(path, *arguments, **options):
     # where an environment is installed already, a requirement that changed asks for it again
     changed = "--what-if=requirements.txt"
-    return run("make", f"SHELL={path / 'sh'}", changed, *arguments, path=path, **options)
+    return run("make", f"SHELL={DASH}", changed, *arguments, path=path, **options)
 
 
 @pytest.mark.parametrize(
