@@ -1,6 +1,10 @@
-# `make help` lists the targets. Everything runs in .venv, which `make env` fills from the pins.
+# `make help` lists the targets. Everything runs in .venv, which `make env` fills from the lock.
 
-PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3 2>/dev/null))
+# Asked one by one: some shells' `command -v` takes one name, and a name on the path may be a shim of
+# a version that is not installed.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+  if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+  then command -v "$$name"; break; fi; done)
 BIN := .venv/bin
 STAMP := .venv/installed
 CHAPTERS ?= $(wildcard book/*.ipynb)
@@ -10,23 +14,25 @@ EXPERIMENTS ?= $(if $(filter gpu,$(PROFILE)),linear_codes structured_targets thr
   $(basename $(notdir $(wildcard book/experiments/*.ipynb))))
 # Two workers share the machine: each computes with one thread.
 WORKERS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test test-slow bench compare record notebooks clean
+.PHONY: help env book test test-slow test-wheel links bench compare record notebooks lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
-env: $(STAMP) ## create .venv and install the pinned requirements
+env: $(STAMP) ## create .venv and install the locked requirements
 
-$(STAMP): requirements.txt pyproject.toml book/pyproject.toml
+$(STAMP): requirements.txt requirements-torch.txt pyproject.toml book/pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	  || { echo "Python 3.11 or newer is needed: install it, or run make PYTHON=/path/to/python"; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip' 2>/dev/null \
 	  || { echo "Python's venv module is incomplete: on Debian, apt-get install python3-venv"; exit 1; }
 	"$(PYTHON)" -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps --editable . --editable book
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements-torch.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . --editable book
 	$(BIN)/python -m pip check
 	@touch $@
 
@@ -38,11 +44,19 @@ book: env ## execute every chapter, build the pages into _build/html, and check 
 test: env ## lint, test the package and the book, and re-run the chapters against their outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(WORKERS) tests dlm_core --doctest-modules -m "not slow and not pages"
+	$(BIN)/mypy
+	$(BIN)/zizmor --quiet --offline --no-progress .github/workflows
+	$(WORKERS) tests dlm_core book/bookkit --doctest-modules -m "not slow and not pages"
 	$(WORKERS) $(CHAPTERS) -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 test-slow: env ## run the slow tests
 	$(WORKERS) tests -m slow
+
+test-wheel: env ## build the wheel, and try it in fresh environments on every Python found
+	$(BIN)/python -m pytest tests/test_install.py -m slow
+
+links: env ## look up every link to another site
+	$(BIN)/jupyter-book build . --builder linkcheck --path-output _build/links
 
 bench: env ## time the schedules
 	$(BIN)/python benchmarks/schedules.py
@@ -52,7 +66,7 @@ compare: _build/bench/installed ## record the information calculators beside dit
 
 _build/bench/installed: requirements-bench.txt
 	"$(PYTHON)" -m venv _build/bench
-	_build/bench/bin/python -m pip install --quiet --requirement requirements-bench.txt
+	_build/bench/bin/python -m pip install --quiet --require-hashes --requirement requirements-bench.txt
 	@touch $@
 
 record: env ## run all experiments and record their results (PROFILE=paper or gpu)
@@ -63,5 +77,15 @@ record: env ## run all experiments and record their results (PROFILE=paper or gp
 notebooks: env ## re-execute the chapters in place (CHAPTERS="book/04_tc_adaptive.ipynb" for some)
 	$(BIN)/python -m bookkit.notebooks $(CHAPTERS)
 
+lock: ## compile requirements*.in to requirements*.txt: all versions and hashes, for every Python
+	"$(PYTHON)" -m venv _build/lock
+	_build/lock/bin/python -m pip install --quiet $(UV)
+	for name in requirements requirements-bench; do \
+	  _build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	    --fork-strategy fewest --generate-hashes --custom-compile-command "make lock" \
+	    --output-file $$name.txt $$name.in || exit 1; \
+	done
+
 clean: ## remove everything that the other targets made
-	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis dlm_core.egg-info
+	rm -rf _build build .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf dlm_core.egg-info book/build book/bookkit.egg-info

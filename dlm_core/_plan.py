@@ -5,9 +5,9 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from dlm_core._check import host_array, integer, integer_array, shown
+from dlm_core._torch import torch
 from dlm_core._types import FloatArray, IntArray
 from dlm_core.predictor import MaskPredictor, parts
 from dlm_core.schedules.base import Schedule

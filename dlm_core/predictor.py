@@ -12,10 +12,9 @@ from numbers import Integral
 from typing import TypeAlias
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
 from dlm_core._check import boolean, instance, integer, shown, with_library
+from dlm_core._torch import torch, tqdm
 from dlm_core._types import IntArray
 from dlm_core.information.profile import EstimatedProfile
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy.typing as npt
-import torch
-from tqdm import tqdm
 
 from dlm_core._check import boolean, instance, integer, number, shown
 from dlm_core._plan import ByConfidence, KnownOrder, positions, prepare
+from dlm_core._torch import torch, tqdm
 from dlm_core._types import IntArray
 from dlm_core.predictor import (
     MaskPredictor,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import digamma
+import scipy  # loads its parts when first asked for
 
 from dlm_core._check import shape
 
@@ -45,7 +45,7 @@ def tc_lower_bound(length: int, steps: int) -> float:
     length, steps = shape(length, steps)
 
     def bound(beta: float) -> float:
-        harmonic = digamma(length + 1 + beta) - digamma(1 + beta)
+        harmonic = scipy.special.digamma(length + 1 + beta) - scipy.special.digamma(1 + beta)
         blocks = -steps * np.expm1(-np.log1p(length / beta) / steps)
         return (harmonic - blocks) / (harmonic - length / (length + beta))
 
@@ -81,7 +81,7 @@ def dtc_lower_bound(length: int, steps: int) -> float:
     length, steps = shape(length, steps)
 
     def bound(beta: float) -> float:
-        harmonic = digamma(length + beta) - digamma(beta)
+        harmonic = scipy.special.digamma(length + beta) - scipy.special.digamma(beta)
         blocks = steps * np.expm1(np.log1p(length / beta) / steps)
         return (blocks - harmonic) / (harmonic - length / (length - 1 + beta))
 
@@ -90,11 +90,10 @@ def dtc_lower_bound(length: int, steps: int) -> float:
 
 def _largest(bound: Callable[[float], float], length: int) -> float:
     """The largest value found of a function of beta; each value is a valid bound, and so is 0."""
-    from scipy.optimize import minimize_scalar  # here, as it costs half of the import
 
     if length == 1:
         return 0.0
-    found = minimize_scalar(
+    found = scipy.optimize.minimize_scalar(
         lambda x: -bound(np.exp(x)),
         bounds=(np.log(1e-6), np.log(10 * length)),
         method="bounded",

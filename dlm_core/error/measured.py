@@ -64,9 +64,7 @@ def monte_carlo_kl(
     TypeError, ValueError
         If an argument is of another type or out of range, or the lengths differ.
     """
-    import torch  # here, so that exact errors need numpy alone
-    from tqdm import tqdm
-
+    from dlm_core._torch import torch, tqdm  # here, so that exact errors need numpy alone
     from dlm_core.predictor import torch_generator
     from dlm_core.sampler import log_likelihood
 

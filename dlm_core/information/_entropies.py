@@ -3,7 +3,7 @@
 from math import prod
 
 import numpy as np
-from scipy.special import comb
+import scipy  # loads its parts when first asked for
 
 _SMALLEST = np.finfo(np.float64).tiny
 # As many numbers at once as fit the cache of one core.
@@ -89,7 +89,7 @@ def joint_labels(columns):
 def _curve(totals):
     """The curve h from the sums of the entropies of all subsets of each size, shape (L+1,)."""
     length = totals.size - 1
-    return np.diff(totals / comb(length, np.arange(length + 1)))
+    return np.diff(totals / scipy.special.comb(length, np.arange(length + 1)))
 
 
 def _entropies_of_marginals(p):
@@ -142,7 +142,9 @@ def _entropies_of_groups(columns, masses):
         labels, position, kept = pending.pop()
         left = length - position
         if labels.max() + 1 == size:
-            totals[kept : kept + left + 1] += comb(left, np.arange(left + 1)) * entropy_of(masses)
+            totals[kept : kept + left + 1] += scipy.special.comb(
+                left, np.arange(left + 1)
+            ) * entropy_of(masses)
         elif position < len(head):
             pending.append((labels, position + 1, kept))
             pending.append((refine(labels, head[position]), position + 1, kept + 1))

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
+import scipy  # loads its parts when first asked for
 
 from dlm_core._check import (
     MOST_POSITIONS,
@@ -411,7 +411,7 @@ class InformationProfile:
         h = np.empty(length)
         for j in range(length):
             balance = (j - 2 * wrong[: j + 1]) * evidence
-            first, second = expit(balance), expit(-balance)
+            first, second = scipy.special.expit(balance), scipy.special.expit(-balance)
             next_letter = [noise * first + (1 - noise) * second]
             next_letter.append((1 - noise) * first + noise * second)
             h[j] = chance[: j + 1] @ entropy_terms(np.array(next_letter)).sum(axis=0)
@@ -631,10 +631,11 @@ class EstimatedProfile:
         zero. It moves them within their errors and is therefore slightly biased; it is what the
         best sizes are chosen on, and what is drawn.
         """
-        from scipy.optimize import isotonic_regression  # here, as it costs half of the import
 
         weights = _precisions(self.standard_error)
-        fit = isotonic_regression(self.estimates, weights=weights, increasing=False).x
+        fit = scipy.optimize.isotonic_regression(
+            self.estimates, weights=weights, increasing=False
+        ).x
         return InformationProfile(np.maximum(fit, 0.0), fitted=True)
 
     def estimate(self, weights: npt.ArrayLike) -> Estimate:

@@ -4,7 +4,7 @@ import warnings
 from math import log, sqrt
 
 import numpy as np
-from scipy.special import digamma
+import scipy  # loads its parts when first asked for
 
 from dlm_core._check import symbol_rows
 from dlm_core.information._entropies import columns_of, joint_labels, rest_labels
@@ -167,7 +167,7 @@ def _sampled_entropy(counts):
         The entropy without one sample of the group.
     """
     n = int(counts.sum())
-    digammas = digamma(counts)
+    digammas = scipy.special.digamma(counts)
     total = counts @ digammas
     once, twice, thrice = (int((counts == times).sum()) for times in (1, 2, 3))
     unseen = _unseen_entropy(n, once, twice)
@@ -179,8 +179,8 @@ def _sampled_entropy(counts):
             unseen_without[counts == times] = changed
     # (c-1) psi(c-1) = c psi(c) - psi(c) - 1, and nothing is left of a group of one.
     total_without = total - digammas - (counts > 1)
-    without = digamma(n - 1) - total_without / (n - 1) + unseen_without
-    return digamma(n) - total / n + unseen, unseen, without
+    without = scipy.special.digamma(n - 1) - total_without / (n - 1) + unseen_without
+    return scipy.special.digamma(n) - total / n + unseen, unseen, without
 
 
 def _estimate(terms, scale):

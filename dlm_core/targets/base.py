@@ -5,9 +5,8 @@ from collections.abc import Callable
 from math import log
 from typing import Any, Self
 
-import torch
-
 from dlm_core._check import MOST_POSITIONS, integer
+from dlm_core._torch import torch
 from dlm_core._types import FloatArray
 from dlm_core.information.profile import EstimatedProfile, InformationProfile
 from dlm_core.predictor import estimate_profile, pick, torch_generator
