@@ -49,6 +49,7 @@ _MODULES = {
         "Minimax",
         "OptimalForProfile",
         "Schedule",
+        "ShiftedEqual",
         "Systematic",
         "TCAdaptive",
         "measure_weights",
