@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from dlm_core.schedules import DTCAdaptive, Minimax, TCAdaptive
+from dlm_core.schedules import BestDeterministic, DTCAdaptive, Minimax, TCAdaptive
 
 ROUNDS = 9
 
@@ -42,6 +42,26 @@ def solving(length, steps, target, limit):
     name = f"minimax {target}, K = {steps:,}, L = {length:,}"
     print(f"{name:44} {1e3 * time_taken:8.1f} ms   {verdict} the limit of {limit} ms")
     return 1e3 * time_taken <= limit
+
+
+def infilling(kind, limit):
+    """Rows of 64 lengths, once the solutions for them are there."""
+    lengths = np.resize(np.linspace(16, 1024, 64).astype(int), 256)
+    schedule, reference = kind(1024, 64, "tc"), TCAdaptive(1024, 64)
+    started = time.perf_counter()
+    schedule.sample_rows(lengths, 0)
+    first = time.perf_counter() - started
+    reference.sample_rows(lengths, 0)
+    ours, theirs = seconds(
+        lambda: schedule.sample_rows(lengths, 0), lambda: reference.sample_rows(lengths, 0)
+    )
+    verdict = "within" if ours <= limit * theirs else "ABOVE"
+    print(
+        f"{'infilling, 64 lengths, ' + kind.__name__:44} {1e3 * ours:8.1f} ms   "
+        f"{ours / theirs:6.2f} times TC-adaptive's {1e3 * theirs:.1f} ms, {1e3 * first:.0f} ms the "
+        f"first time   {verdict} the limit of {limit}"
+    )
+    return ours <= limit * theirs
 
 
 def growth(name, sizes, make):
@@ -92,8 +112,9 @@ def main():
         *(
             solving(length, steps, target, limit)
             for length, steps, limit in [(2000, 1000, 20), (100_000, 50_000, 1000)]
-            for target in ("tc", "dtc", "min", "product")
+            for target in ("tc", "dtc", "sum", "min", "product")
         ),
+        *(infilling(kind, 2) for kind in (Minimax, BestDeterministic)),
     ]
     print("\nGrowth, where vectors are long enough to hide the interpreter; O(KL) means at most 1")
     growth("tables in K, L = 10,000", [1000, 2000, 4000], lambda k: tables(10_000, k))

@@ -53,6 +53,7 @@ _MODULES = {
         "Minimax",
         "OptimalForProfile",
         "Schedule",
+        "ShiftedEqual",
         "Systematic",
         "TCAdaptive",
         "measure_weights",

@@ -1,6 +1,7 @@
 """Checks of arguments, made before any work: each error names the argument, its value, the rule."""
 
 from collections.abc import Sequence
+from math import comb
 from numbers import Integral
 from typing import Any, TypeVar
 
@@ -15,10 +16,12 @@ _Array = TypeVar("_Array", bound=npt.NDArray[Any])
 NORMALISATION_TOLERANCE = 1e-9
 # How far from one a sum may be, by the precision in which the numbers came: a softmax in float32
 # sums to one within 1e-7, and a few times that over a large table.
-_TOLERANCES = {np.dtype(np.float32): 1e-5, np.dtype(np.float16): 1e-2}
+_TOLERANCES = {"float32": 1e-5, "float16": 1e-2}
 _LARGEST = 2**63 - 1
 # Positions, so that products of two of them fit into int64.
 MOST_POSITIONS = 2**31 - 1
+MOST_COMPOSITIONS = 2**16
+_MOST_BYTES = 4 * 2**30
 
 _NUMBER_THEM = "number the symbols of a column by numpy.unique(column, return_inverse=True)[1]"
 
@@ -59,6 +62,38 @@ def shape(length: object, steps: object) -> tuple[int, int]:
     """Return a length of at least 1 and a number of steps from 1 to it, both as ``int``."""
     length = integer("length", length, 1, MOST_POSITIONS)
     return length, integer("steps", steps, 1, length)
+
+
+def listable(length: int, steps: int) -> None:
+    """Refuse a shape with more compositions than are to be listed one by one.
+
+    Raises
+    ------
+    ValueError
+        If there are more than 2**16 of them.
+    """
+    inner = min(steps - 1, length - steps)
+    # n over k is at least 2^k for k <= n / 2; the number itself may have millions of digits
+    if inner > 16 or comb(length - 1, inner) > MOST_COMPOSITIONS:
+        raise ValueError(
+            f"length and steps must leave at most {MOST_COMPOSITIONS} compositions to list, "
+            f"got {length} and {steps}"
+        )
+
+
+def table_fits(what: str, n_bytes: int) -> None:
+    """Refuse a table that would take more than 4 GiB, before it is allocated.
+
+    Raises
+    ------
+    ValueError
+        Says of ``what`` how much it needs.
+    """
+    if n_bytes > _MOST_BYTES:
+        raise ValueError(
+            f"{what} needs a table of {n_bytes / 2**30:.1f} GiB, more than the "
+            f"{_MOST_BYTES >> 30} GiB allowed: take a smaller length or fewer steps"
+        )
 
 
 def boolean(name: str, value: object) -> bool:
@@ -119,7 +154,9 @@ def numpy_generator(name: str, value: Rng) -> np.random.Generator:
 def instance(name: str, value: object, kind: type[_Kind]) -> _Kind:
     """Return ``value`` if it is a ``kind``; raise ``TypeError`` otherwise."""
     if not isinstance(value, kind):
-        remedy = f": give an object such as {value.__name__}(...)" if _is_class(value) else ""
+        remedy = (
+            f": give an object such as {value.__name__}(...)" if isinstance(value, type) else ""
+        )
         raise TypeError(
             f"{name} must be of type {kind.__name__}, got {shown(value)} of type "
             f"{_kind(value)}{remedy}"
@@ -346,13 +383,9 @@ def sparse_law(support: object, masses: object) -> tuple[IntArray, FloatArray]:
 
 
 def _tolerance(value: object) -> float:
-    # numpy's name for the precision, also of a torch tensor
-    dtype = getattr(value, "dtype", None)
-    text = str(dtype).removeprefix("torch.")
-    for kind, tolerance in _TOLERANCES.items():
-        if text == kind.name:
-            return tolerance
-    return NORMALISATION_TOLERANCE
+    # torch names a precision as numpy does, after its own name
+    precision = str(getattr(value, "dtype", "")).removeprefix("torch.")
+    return _TOLERANCES.get(precision, NORMALISATION_TOLERANCE)
 
 
 def _holds_masked(value: object) -> bool:
@@ -364,10 +397,6 @@ def _holds_masked(value: object) -> bool:
 
 def _kind(value: object) -> str:
     return type(value).__name__
-
-
-def _is_class(value: object) -> bool:
-    return isinstance(value, type)
 
 
 def with_library(value: object) -> str:

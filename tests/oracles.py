@@ -1,5 +1,6 @@
 """Slow and obvious versions of what the package computes, for comparison."""
 
+from fractions import Fraction
 from itertools import combinations, pairwise, permutations, product
 
 import numpy as np
@@ -24,6 +25,30 @@ def residual_by_definition(sizes):
         ],
         dtype=float,
     )
+
+
+def least_constant(steps, weights):
+    """The minimax constant by Newton's method in rational arithmetic, from zero upwards.
+
+    Numbers go with their derivatives to the right in ``c``.
+    """
+    weights, c = [Fraction(w) for w in weights], Fraction(0)
+    while True:
+        later = []  # u_{j+1}, u_{j+2}, ...
+        for weight in reversed(weights):
+            left, terms = (Fraction(1), Fraction(0)), []
+            for u in [*later, (Fraction(1), Fraction(0))]:
+                terms.append(left)
+                left = max((left[0] - u[0], left[1] - u[1]), (0, 0))
+            start, sums = (0, 0), (-c * weight, -weight)
+            for count, term in enumerate(terms, 1):
+                sums = (sums[0] + term[0], sums[1] + term[1])
+                start = max(start, (sums[0] / count, sums[1] / count))
+            later.insert(0, start)
+        total, slope = map(sum, zip(*later, strict=True))
+        if total == steps - 1:
+            return c
+        c += (total - (steps - 1)) / -slope
 
 
 def entropy_by_definition(p):

@@ -109,3 +109,54 @@ def test_closed_law_weighs_boundaries_by_their_reciprocals(length, steps):
     weights = {sizes: Fraction(1, prod(sum(sizes[:k]) for k in range(1, steps))) for sizes in law}
     total = sum(weights.values())
     assert law == {sizes: weight / total for sizes, weight in weights.items()}
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: tc_coefficient(-5, 6), ValueError, "k must be an integer >= 1, got -5"),
+        (lambda: tc_coefficient(2, 0), ValueError, "l must be an integer >= 1, got 0"),
+        (lambda: tc_coefficient(2.0, 6), TypeError, "k must be an integer >= 1"),
+        (lambda: tc_coefficient(100, 1000), ValueError, "must be at most 1048576, got 81000000"),
+        (lambda: dtc_coefficient(0, 1, 0), ValueError, "length must be an integer >= 1, got 0"),
+        (lambda: dtc_coefficient(6, 0, 0), ValueError, "k must be an integer >= 1, got 0"),
+        (
+            lambda: dtc_coefficient(6, 2, -1),
+            ValueError,
+            r"i must be an integer in \[0, 6\], got -1",
+        ),
+        (lambda: dtc_coefficient(6, 2, 7), ValueError, r"i must be an integer in \[0, 6\], got 7"),
+        (lambda: dtc_coefficient(1000, 100, 0), ValueError, "must be at most 1048576, got"),
+        (lambda: residual({}), ValueError, "law must hold compositions of one length"),
+        (lambda: residual({(1, 2): 1, (2,): 1}), ValueError, r"of one length, got \[2, 3\]"),
+        (lambda: residual([(1, 2)]), TypeError, "law must be of type dict"),
+        (lambda: reversed_law(None), TypeError, "law must be of type dict"),
+    ],
+)
+def test_bad_arguments_are_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize("law", [tc_law, dtc_law, reciprocal_law])
+def test_laws_too_long_to_list_are_refused(law):
+    with pytest.raises(ValueError, match="at most 65536 compositions to list, got 40 and 20"):
+        law(40, 20)
+    with pytest.raises(ValueError, match=r"steps must be an integer in \[1, 6\], got 7"):
+        law(6, 7)
+
+
+def test_many_iterations_do_not_exhaust_the_stack():
+    assert tc_coefficient(600, 601) == Fraction(2, 601 * 600)
+    assert dtc_coefficient(601, 1, 3) == Fraction(597, 4)
+    assert tc_coefficient(5000, 4000) == dtc_coefficient(4000, 5000, 2) == 0
+
+
+@pytest.mark.parametrize("i", range(7))
+def test_dtc_coefficients_after_some_tokens_are_means_over_the_next_boundary(i):
+    """f_{2,i} from the closed law of what follows: weight 1/b for the boundary b > i."""
+    length = 7
+    weights = {b: Fraction(1, b) for b in range(i + 1, length)}
+    mean = sum(w * Fraction(length - b - 1, b + 1) for b, w in weights.items())
+    expected = mean / sum(weights.values()) if weights else 0
+    assert dtc_coefficient(length, 2, i) == expected

@@ -107,3 +107,6 @@ def test_round_trip_and_arguments():
         OptimalForProfile([0.5, 1.0], 1)
     with pytest.raises(TypeError, match="conditional_entropy"):
         OptimalForProfile("tc", 1)
+    same = OptimalForProfile([0.7, 0.7, 0.0], 2)
+    assert same == OptimalForProfile(InformationProfile([0.7, 0.7, -0.0]), 2)
+    assert hash(same) == hash(OptimalForProfile(np.array([0.7, 0.7, 0.0]), 2))

@@ -640,8 +640,12 @@ def test_bad_arguments_are_named_before_any_work(arguments, error, message):
 def test_what_is_no_schedule_is_refused():
     with pytest.raises(TypeError, match="schedule must be of type Schedule, got .* of type list"):
         generate(uniform(4), [2, 2], 2)
-    with pytest.raises(ValueError, match="FixedSizes is for length 4 alone, got length 3"):
-        generate(uniform(4), FixedSizes([2, 2]), tokens=torch.tensor([[3, 3, 3, 0]]))
+
+
+def test_given_sizes_fill_in_fewer_masks_in_proportion():
+    filled = generate(uniform(4), FixedSizes([2, 2]), tokens=torch.tensor([[3, 3, 3, 0]]))
+    assert filled.sizes.tolist() == [[1, 2]]
+    assert filled.tokens[0, 3] == 0
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from dlm_core import schedules
 from dlm_core._check import MOST_POSITIONS, instance, integer, number, shown
-from dlm_core.error import _shim  # noqa: F401
 from dlm_core.error.law import expected_kl
 from dlm_core.information.estimate import Estimate
 from dlm_core.information.profile import (
@@ -433,13 +431,12 @@ def _maker(
     schedule: object, profile: InformationProfile | EstimatedProfile | None, measure: str
 ) -> Callable[[int, int], Schedule]:
     """A function of length and steps that returns the schedule."""
-    kind: Any = Schedule._kinds.get(schedule) if isinstance(schedule, str) else schedule
+    kind: Any = Schedule.named(schedule) if isinstance(schedule, str) else schedule
     if not callable(kind) or kind is Schedule:
-        names = [name for name in schedules.__all__ if name in Schedule._kinds]
         hint = f": give the class {type(kind).__name__}" if isinstance(kind, Schedule) else ""
         raise ValueError(
-            f"schedule must be a schedule class, its name ({', '.join(names)}) or a function of "
-            f"length and steps, got {shown(schedule)}{hint}"
+            f"schedule must be a schedule class, its name or a function of length and steps, "
+            f"got {shown(schedule)}{hint}"
         )
     if not isinstance(kind, type):
         return kind

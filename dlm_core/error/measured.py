@@ -70,7 +70,9 @@ def monte_carlo_kl(
 
     _check_pair(target, schedule, "sample", "log_prob")
     n = integer("n", n, 2)
-    generator = torch_generator("generator", generator, getattr(target, "device", "cpu"))
+    generator = torch_generator(
+        "generator", generator, getattr(target, "device", torch.device("cpu"))
+    )
     progress = boolean("progress", progress)
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     rows = int(_MOST_ENTRIES / (schedule.mean_sizes.max() * target.alphabet_size))

@@ -5,7 +5,7 @@ from dlm_core.schedules.base import Schedule, measure_weights, residuals
 from dlm_core.schedules.fixed import Cosine, Equal, FixedSizes, Geometric
 from dlm_core.schedules.minimax import Minimax
 from dlm_core.schedules.optimal import BestDeterministic, OptimalForProfile
-from dlm_core.schedules.systematic import Systematic, to_systematic
+from dlm_core.schedules.systematic import ShiftedEqual, Systematic, to_systematic
 
 __all__ = [
     "BestDeterministic",
@@ -17,6 +17,7 @@ __all__ = [
     "Minimax",
     "OptimalForProfile",
     "Schedule",
+    "ShiftedEqual",
     "Systematic",
     "TCAdaptive",
     "measure_weights",

@@ -13,26 +13,28 @@ although the polynomials themselves span hundreds of orders of magnitude.
 """
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import comb, fsum, prod
+from math import fsum, prod
+from typing import ClassVar, Literal
 from weakref import WeakValueDictionary
 
 import numpy as np
+import numpy.typing as npt
 
-from dlm_core._check import frozen, integer, numpy_generator
+from dlm_core._check import frozen, integer, listable, numpy_generator, table_fits
+from dlm_core._types import FloatArray, IntArray, Rng
 from dlm_core.schedules.base import Schedule
 
 __all__ = ["DTCAdaptive", "TCAdaptive"]
 
 
-_MOST_COMPOSITIONS = 2**16
-
-_tables_in_use = WeakValueDictionary()
+_tables_in_use: WeakValueDictionary[tuple[int, int], FloatArray] = WeakValueDictionary()
 
 
-def _weights_against(length, steps):
+def _weights_against(length: int, steps: int) -> FloatArray:
     r"""Weight against choosing ``t``, to be set against ``1/t`` for choosing it.
 
     With :math:`e_k(t)` the elementary symmetric polynomial of :math:`1, 1/2, \dots, 1/t`, and ``k``
@@ -65,40 +67,44 @@ def _weights_against(length, steps):
     return against
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Adaptive(Schedule):
     """The random set that both schedules share; the subclasses read it in opposite directions."""
+
+    improves: ClassVar[Literal["always"]] = "always"
 
     length: int
     steps: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._check_shape()
 
     @property
     @abstractmethod
-    def constant(self):
+    def constant(self) -> float:
         """float: the constant of the schedule's guarantee."""
 
     @cached_property
-    def table(self):
+    def table(self) -> FloatArray:
         r"""ndarray, shape (L, K): entry ``[t, k]`` weighs against ``t``, as ``1/t`` weighs for it.
 
         The choice is made when ``k`` of ``{1, ..., t}`` are still to be chosen. Computed once,
         when first needed, in O(KL) time and memory; row 0 is not used. Both schedules have the
-        same one, and share it while either is in use.
+        same one, and share it while either is in use. Refused beyond 4 GiB.
         """
         shape = (self.length, self.steps)
         table = _tables_in_use.get(shape)
         if table is None:
+            name = f"{type(self).__name__} of length {self.length} with {self.steps} steps"
+            table_fits(name, 8 * self.length * self.steps)
             table = _tables_in_use[shape] = frozen(_weights_against(*shape))
         return table
 
     @abstractmethod
-    def _in_order(self, sizes):
+    def _in_order(self, sizes: IntArray) -> IntArray:
         """Gaps between the chosen numbers, (..., K) ascending, in their order as sizes."""
 
-    def sample(self, n, rng):
+    def sample(self, n: int, rng: Rng) -> IntArray:
         n, rng = integer("n", n, 0), numpy_generator("rng", rng)
         chosen = self._sample_chosen(np.full(n, self.length), rng)
         marks = np.empty((n, self.steps + 1), dtype=np.int64)
@@ -106,14 +112,10 @@ class _Adaptive(Schedule):
         # one scan of a contiguous table, several times faster than np.nonzero on its transpose
         flat = np.flatnonzero(np.ascontiguousarray(chosen.T)).reshape(n, self.steps - 1)
         np.subtract(flat, np.arange(n)[:, np.newaxis] * self.length, out=marks[:, 1:-1])
-        return self._in_order(np.diff(marks, axis=1))
+        return np.ascontiguousarray(self._in_order(np.diff(marks, axis=1)))
 
-    def law(self):
-        if comb(self.length - 1, self.steps - 1) > _MOST_COMPOSITIONS:
-            raise ValueError(
-                f"length and steps must leave at most {_MOST_COMPOSITIONS} compositions to list, "
-                f"got {self.length} and {self.steps}"
-            )
+    def law(self) -> dict[tuple[int, ...], float]:
+        listable(self.length, self.steps)
         weights = {}
         for numbers in combinations(range(1, self.length), self.steps - 1):
             gaps = np.diff([0, *numbers, self.length])
@@ -121,22 +123,22 @@ class _Adaptive(Schedule):
         total = fsum(weights.values())
         return {sizes: weight / total for sizes, weight in weights.items()}
 
-    def sample_rows(self, lengths, rng):
+    def sample_rows(self, lengths: npt.ArrayLike, rng: Rng) -> IntArray:
         # The law with k iterations and l tokens left does not depend on L: one scan serves all.
-        lengths, rng = self._checked_lengths(lengths), numpy_generator("rng", rng)
-        rows, numbers = np.nonzero(self._sample_chosen(lengths, rng).T)
-        steps = np.minimum(self.steps, lengths)
-        marks = np.zeros((lengths.size, self.steps + 1), dtype=np.int64)
+        totals, rng = self._checked_lengths(lengths), numpy_generator("rng", rng)
+        rows, numbers = np.nonzero(self._sample_chosen(totals, rng).T)
+        steps = np.minimum(self.steps, totals)
+        marks = np.zeros((totals.size, self.steps + 1), dtype=np.int64)
         # the gaps end at the last column, so that those of short rows begin with zeros
         chosen_before = np.cumsum(np.maximum(steps - 1, 0)) - np.maximum(steps - 1, 0)
         place = np.arange(rows.size) - chosen_before[rows] + self.steps - steps[rows] + 1
         marks[rows, place] = numbers
-        marks[:, -1] = lengths
+        marks[:, -1] = totals
         sizes = self._in_order(np.diff(marks, axis=1))
         # stable: zeros last
         return np.take_along_axis(sizes, np.argsort(sizes == 0, axis=1, kind="stable"), axis=1)
 
-    def _sample_chosen(self, lengths, rng):
+    def _sample_chosen(self, lengths: IntArray, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
         """Draw a set for each row, of numbers below its length: bool, shape (L, n)."""
         n = lengths.size
         chosen = np.zeros((self.length, n), dtype=bool)
@@ -153,7 +155,7 @@ class _Adaptive(Schedule):
         return chosen
 
     @cached_property
-    def _marginals(self):
+    def _marginals(self) -> tuple[FloatArray, FloatArray]:
         """Chance that ``t`` is chosen, shape (length,), and mean of each chosen number, ascending.
 
         Forward pass over the states (t, k) of the scan: O(KL) time, O(K) memory beside the table.
@@ -166,7 +168,7 @@ class _Adaptive(Schedule):
             mean_number += t * share
         return frozen(chosen), frozen(mean_number[1:])
 
-    def _scan(self):
+    def _scan(self) -> Iterator[tuple[int, FloatArray, FloatArray, FloatArray]]:
         """Yield ``t``, the law of ``k`` at ``t``, and the chances to take and to pass ``t``."""
         arrive = np.zeros(self.steps)
         arrive[-1] = 1.0
@@ -181,7 +183,7 @@ class _Adaptive(Schedule):
             arrive[:-1] += moved
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TCAdaptive(_Adaptive):
     r"""The TC-adaptive schedule: :math:`E\,KL = c_{K,L}\, TC(X)` for every distribution.
 
@@ -208,8 +210,10 @@ class TCAdaptive(_Adaptive):
     ((1000, 4), {12})
     """
 
+    label: ClassVar[str] = "TC-adaptive"
+
     @cached_property
-    def constant(self):
+    def constant(self) -> float:
         r"""float: :math:`c_{K,L}`, by the recursion of the coefficients; 0 when ``K = L``.
 
         :math:`a_{k,l} = 1/c_{k,l} - 1` obeys
@@ -228,32 +232,33 @@ class TCAdaptive(_Adaptive):
                 a[low - 1 : high - 1] = here * (remaining + before) / (remaining + here)
         return float(1 / (1 + a[-1]))
 
-    def _in_order(self, sizes):
+    def _in_order(self, sizes: IntArray) -> IntArray:
         return sizes[..., ::-1]
 
     @property
-    def start_probabilities(self):
+    def start_probabilities(self) -> FloatArray:
         chosen, _ = self._marginals
         return frozen(np.concatenate([[1.0], chosen[:0:-1]]))
 
     @cached_property
-    def residual(self):
+    def residual(self) -> FloatArray:
         # After t in the scan, the run of numbers that are passed: its mean length from each state.
+        table = self.table
         run = np.zeros((self.length, self.steps))
         for t in range(1, self.length):
-            against = self.table[t, 1:]
+            against = table[t, 1:]
             run[t, 0] = t
             run[t, 1:] = against / (against + 1 / t) * (1 + run[t - 1, 1:])
         mean = [arrive @ run[t] for t, arrive, _, _ in self._scan()]
         return frozen(np.array(mean, dtype=np.float64))
 
     @property
-    def mean_sizes(self):
+    def mean_sizes(self) -> FloatArray:
         _, numbers = self._marginals
-        return frozen(np.diff(numbers, prepend=0, append=self.length)[::-1])
+        return frozen(np.diff(numbers, prepend=0, append=self.length)[::-1].copy())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class DTCAdaptive(_Adaptive):
     r"""The DTC-adaptive schedule: :math:`E\,KL \le f_{K,0}\, DTC(X)` for every distribution.
 
@@ -272,8 +277,10 @@ class DTCAdaptive(_Adaptive):
         If an argument is no integer or out of range.
     """
 
+    label: ClassVar[str] = "DTC-adaptive"
+
     @cached_property
-    def constant(self):
+    def constant(self) -> float:
         r"""float: :math:`f_{K,0}`, by the recursion of the coefficients; 0 when ``K = L``.
 
         :math:`Z_{k,i} = 1 + 1/f_{k,i}` obeys
@@ -298,16 +305,16 @@ class DTCAdaptive(_Adaptive):
             z[0] = length / (length - i)
         return float(1 / (z[-1] - 1))
 
-    def _in_order(self, sizes):
+    def _in_order(self, sizes: IntArray) -> IntArray:
         return sizes
 
     @property
-    def start_probabilities(self):
+    def start_probabilities(self) -> FloatArray:
         chosen, _ = self._marginals
         return frozen(np.concatenate([[1.0], chosen[1:]]))
 
     @cached_property
-    def residual(self):
+    def residual(self) -> FloatArray:
         # Scanning down, W_t = 1 + W_{t+1} where t is passed and 0 where it is chosen.
         mean = np.zeros(self.length)
         above = np.zeros(self.steps)
@@ -318,6 +325,6 @@ class DTCAdaptive(_Adaptive):
         return frozen(mean[1:])
 
     @property
-    def mean_sizes(self):
+    def mean_sizes(self) -> FloatArray:
         _, numbers = self._marginals
         return frozen(np.diff(numbers, prepend=0, append=self.length))

@@ -1,32 +1,54 @@
 """What every unmasking schedule answers."""
 
+import inspect
 from abc import ABC, abstractmethod
-from dataclasses import fields, replace
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import cache
+from threading import Lock
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 
-from dlm_core._check import instance, integer, numpy_generator, real_array
+from dlm_core._check import (
+    MOST_POSITIONS,
+    frozen,
+    instance,
+    integer,
+    integer_array,
+    numpy_generator,
+    real_array,
+    shape,
+    shown,
+)
+from dlm_core._types import FloatArray, IntArray, Measure, Rng
 
 __all__ = ["Schedule", "residuals", "measure_weights"]
 
-_MEASURES = {
+_MEASURES: dict[str, Callable[[IntArray, int], npt.NDArray[Any]]] = {
     "tc": lambda j, length: length - j,
     "dtc": lambda j, length: j,
+    "sum": lambda j, length: np.full(j.shape, length),
     "min": lambda j, length: np.minimum(j, length - j),
     "product": lambda j, length: j * (length - j) / length,
 }
+# Measures as figures and tables call the schedules that are made for them.
+MEASURE_LABELS = {"tc": "TC", "dtc": "DTC", "sum": "sum", "min": "both", "product": "product"}
+# A residual is below 2^31, so that no quotient by a weight in this range overflows.
+_LEAST_WEIGHT, _LARGEST_WEIGHT = 1e-295, 1e295
 
 
-def measure_weights(measure, length):
+def measure_weights(measure: Measure, length: int) -> FloatArray:
     r"""The weights :math:`r_j` of a guarantee :math:`E\,KL \le c \sum_j r_j \Delta_j`.
 
     Parameters
     ----------
-    measure : {"tc", "dtc", "min", "product"} or array_like, shape (length - 1,)
+    measure : {"tc", "dtc", "sum", "min", "product"} or array_like, shape (length - 1,)
         Which aggregate of the distribution the guarantee speaks of: total correlation
-        (:math:`r_j = L - j`), dual total correlation (:math:`j`), their minimum
-        (:math:`\min(j, L-j)`), :math:`TC \cdot DTC / (TC + DTC)` (:math:`j(L-j)/L`), or any
-        positive weights.
+        (:math:`r_j = L - j`), dual total correlation (:math:`j`), their sum (:math:`L`), their
+        minimum (:math:`\min(j, L-j)`), :math:`TC \cdot DTC / (TC + DTC)` (:math:`j(L-j)/L`), or
+        any positive weights from 1e-295 to 1e295.
     length : int
         The sequence length ``L``.
 
@@ -38,10 +60,9 @@ def measure_weights(measure, length):
     Raises
     ------
     TypeError, ValueError
-        If the measure is unknown, or an array of the wrong shape or with an entry that is not
-        positive.
+        If the measure is unknown, or an array of the wrong shape or with an entry out of range.
     """
-    length = integer("length", length, 1)
+    length = integer("length", length, 1, MOST_POSITIONS)
     if isinstance(measure, str):
         if measure not in _MEASURES:
             raise ValueError(
@@ -51,20 +72,22 @@ def measure_weights(measure, length):
     weights = real_array("measure", measure, ndim=1)
     if weights.shape != (length - 1,):
         raise ValueError(f"measure must have shape ({length - 1},), got {weights.shape}")
-    if weights.min(initial=1.0) <= 0:
-        raise ValueError(
-            f"measure must be positive, got {weights.min()} at j={weights.argmin() + 1}"
-        )
+    wrong = np.flatnonzero((weights < _LEAST_WEIGHT) | (weights > _LARGEST_WEIGHT))
+    if wrong.size:
+        rule = f"lie in [{_LEAST_WEIGHT}, {_LARGEST_WEIGHT}]"
+        if weights[wrong[0]] <= 0:
+            rule = "be positive"
+        raise ValueError(f"measure must {rule}, got {weights[wrong[0]]} at j={wrong[0] + 1}")
     return weights
 
 
-def residuals(sizes):
+def residuals(sizes: npt.ArrayLike) -> IntArray:
     """Residuals of drawn sizes: how far the current block still reaches beyond each position.
 
     Parameters
     ----------
     sizes : array_like of int, shape (n, K)
-        Positive sizes, all rows with the same sum ``L``.
+        Positive sizes, at least one row and column, all rows with the same sum ``L``.
 
     Returns
     -------
@@ -74,15 +97,22 @@ def residuals(sizes):
 
     Raises
     ------
+    TypeError
+        If the sizes are no integers.
     ValueError
-        If the sizes are not positive integers, or rows have different sums.
+        If they are not positive, no table with rows of one length, or rows have different sums.
     """
-    sizes = np.asarray(sizes)
-    if sizes.ndim != 2 or sizes.dtype.kind not in "iu" or sizes.min(initial=1) < 1:
-        raise ValueError(f"sizes must be a table of positive integers, got {sizes!r}")
-    if len(set(sizes.sum(axis=1).tolist())) > 1:
-        raise ValueError(f"sizes must have rows of one sum, got {sizes!r}")
-    ends = np.repeat(np.cumsum(sizes, axis=1).ravel(), sizes.ravel()).reshape(len(sizes), -1)
+    table = integer_array("sizes", sizes, ndim=2, at_least=1, at_most=MOST_POSITIONS)
+    if table.size == 0:
+        raise ValueError(f"sizes must have at least one row and one column, got {table.shape}")
+    sums = table.sum(axis=1)
+    other = np.flatnonzero(sums != sums[0])
+    if other.size:
+        raise ValueError(
+            f"sizes must have rows of one sum, got {sums[0]} in row 0 and {sums[other[0]]} "
+            f"in row {other[0]}"
+        )
+    ends = np.repeat(np.cumsum(table, axis=1).ravel(), table.ravel()).reshape(len(table), -1)
     return ends[:, :-1] - np.arange(1, ends.shape[1])
 
 
@@ -93,53 +123,151 @@ class Schedule(ABC):
     the sizes never looks at content. A distribution meets a schedule only in the inner product
     :math:`\sum_j \Delta_j\, E[W_j]` (see ``dlm_core.error.expected_kl``).
 
-    Schedules are immutable; tables are computed once, when first needed.
+    Schedules are immutable; tables are computed once, when first needed. A schedule *is* its
+    kind and the arguments of its constructor: by these it is printed, compared, copied, pickled
+    and written to a dictionary, and no table travels with it.
+
+    A kind of one's own derives from this class, keeps each argument of its constructor as an
+    attribute of the same name (a frozen dataclass with ``eq=False`` and ``repr=False`` does), and
+    gives the abstract members. It is then known by its name; of two classes with one name the
+    second is refused, unless it stands at the same place of the same module, as when a cell of a
+    notebook runs again. ``dlm_core.testing.check_schedule`` holds it to what is said here.
 
     Attributes
     ----------
     length, steps : int
         The sequence length ``L`` and the number of iterations ``K``, ``1 <= K <= L``.
+    label : str
+        The name in figures and tables; of a class, that of its schedules for any measure. The
+        name of the class unless it gives another.
+    improves : {"always", "own measure", "own profile", "no"}
+        Whether a further step never hurts: no :math:`E[W_j]` grows; the coefficient for the
+        measure that it is made for does not; the error on the profile that it is made for does
+        not; or nothing of the kind is known.
     """
 
     length: int
     steps: int
+    label: ClassVar[str]
+    improves: ClassVar[Literal["always", "own measure", "own profile", "no"]] = "no"
 
-    _kinds = {}
+    _kinds: ClassVar[dict[str, type["Schedule"]]] = {}
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if not cls.__name__.startswith("_"):
-            Schedule._kinds[cls.__name__] = cls
+        if "label" not in cls.__dict__:
+            cls.label = cls.__name__
+        if inspect.isabstract(cls):
+            return
+        known = Schedule._kinds.get(cls.__name__)
+        if known is not None and _place(known) != _place(cls):
+            raise TypeError(
+                f"a kind of schedule is known by its name, and {cls.__name__} is already "
+                f"{_place(known)}: give {_place(cls)} another name"
+            )
+        Schedule._kinds[cls.__name__] = cls
 
-    def _check_shape(self):
+    @staticmethod
+    def named(name: str) -> type["Schedule"]:
+        """The kind of schedule with this name.
+
+        Parameters
+        ----------
+        name : str
+            The name of a class, or its label in figures; capitals, hyphens, spaces and
+            underscores do not matter: ``"TCAdaptive"``, ``"TC-adaptive"``, ``"tcadaptive"``.
+
+        Returns
+        -------
+        type
+
+        Raises
+        ------
+        ValueError
+            If there is none; lists the names.
+        """
+        if isinstance(name, str):
+            if name in Schedule._kinds:
+                return Schedule._kinds[name]
+            for kind in Schedule._kinds.values():
+                # the label of a class may be a property of its schedules
+                names = [x for x in (kind.__name__, kind.label) if isinstance(x, str)]
+                if _plain_name(name) in map(_plain_name, names):
+                    return kind
+        raise ValueError(
+            f"schedule must be one of {', '.join(sorted(Schedule._kinds))}, got {shown(name)}"
+        )
+
+    @classmethod
+    def for_shape(
+        cls, length: int, steps: int, *, measure: Measure | None = None, profile: Any = None
+    ) -> Self:
+        """The schedule of this kind for a length and a number of steps.
+
+        Parameters
+        ----------
+        length, steps : int
+            ``L >= 1`` and ``1 <= K <= L``.
+        measure : str or array_like, optional
+            What a kind that is made for a measure is made for; others do not look at it.
+        profile : InformationProfile, optional
+            What a kind that is made for a profile is made for; others do not look at it.
+
+        Returns
+        -------
+        Schedule
+
+        Raises
+        ------
+        TypeError
+            If an argument is of another type.
+        ValueError
+            If one is out of range, a measure or profile is needed and missing, or this kind is
+            given by something else.
+        """
+        try:
+            inspect.signature(cls).bind(length=length, steps=steps)
+        except TypeError:
+            raise ValueError(
+                f"{cls.__name__} is given by its {' and '.join(_parameters(cls))}: it cannot be "
+                "made from a length and a number of steps alone"
+            ) from None
+        return cls(length=length, steps=steps)  # type: ignore[call-arg]
+
+    def _check_shape(self) -> None:
         """Validate ``length`` and ``steps`` of a schedule that is given by the two alone."""
-        object.__setattr__(self, "length", integer("length", self.length, 1))
-        object.__setattr__(self, "steps", integer("steps", self.steps, 1, self.length))
+        length, steps = shape(self.length, self.steps)
+        object.__setattr__(self, "length", length)
+        object.__setattr__(self, "steps", steps)
 
     @abstractmethod
-    def sample(self, n, rng):
+    def sample(self, n: int, rng: Rng) -> IntArray:
         """Draw ``n`` independent schedules.
 
         Parameters
         ----------
         n : int
             How many, at least 0.
-        rng : numpy.random.Generator
-            The only source of randomness.
+        rng : numpy.random.Generator or int
+            The only source of randomness, or a seed for one.
 
         Returns
         -------
         ndarray of int64, shape (n, steps)
-            Positive sizes; each row sums to ``length``.
+            Positive sizes, C-contiguous; each row sums to ``length``.
 
         Raises
         ------
         TypeError, ValueError
-            If ``n`` is no nonnegative integer or ``rng`` no Generator.
+            If ``n`` is no nonnegative integer or ``rng`` neither a Generator nor a seed.
         """
 
-    def resized(self, length):
-        """The schedule of the same kind for another length, with at most that many steps.
+    def resized(self, length: int) -> "Schedule":
+        """The schedule of the same kind for another length, with ``min(steps, length)`` steps.
+
+        What it is for: a sequence of which all but ``length`` tokens are known is filled in by
+        it. Each kind says in its docstring what it keeps; unless it does, it keeps all arguments
+        of its constructor beside the length and the steps.
 
         Parameters
         ----------
@@ -153,20 +281,20 @@ class Schedule(ABC):
         Raises
         ------
         TypeError, ValueError
-            If ``length`` is no positive integer, or the kind is not given by its length, its
-            steps and the name of a measure.
+            If ``length`` is no positive integer, or the kind has no rule for it.
         """
-        length = integer("length", length, 1)
-        if length == self.length:
-            return self
-        names = {f.name for f in fields(self)}
-        if not {"length", "steps"} <= names or not isinstance(getattr(self, "measure", ""), str):
+        length = integer("length", length, 1, MOST_POSITIONS)
+        return self if length == self.length else self._resized(length)
+
+    def _resized(self, length: int) -> "Schedule":
+        given = self._arguments()
+        if not {"length", "steps"} <= set(given):
             raise ValueError(
                 f"{type(self).__name__} is for length {self.length} alone, got length {length}"
             )
-        return replace(self, length=length, steps=min(self.steps, length))
+        return type(self)(**{**given, "length": length, "steps": min(self.steps, length)})
 
-    def sample_rows(self, lengths, rng):
+    def sample_rows(self, lengths: npt.ArrayLike, rng: Rng) -> IntArray:
         """Draw one schedule for each row of a batch whose rows differ in length.
 
         For a batch with masks ``mask_index`` the table ``sample_rows(mask_index.sum(1), rng)`` says
@@ -179,9 +307,10 @@ class Schedule(ABC):
         Parameters
         ----------
         lengths : array_like of int, shape (n,)
-            How many tokens are to be revealed in each row: 0 to ``length``.
-        rng : numpy.random.Generator
-            The only source of randomness.
+            How many tokens are to be revealed in each row: 0 to ``length``. A torch tensor may be
+            on any device.
+        rng : numpy.random.Generator or int
+            The only source of randomness, or a seed for one.
 
         Returns
         -------
@@ -191,32 +320,30 @@ class Schedule(ABC):
         Raises
         ------
         TypeError, ValueError
-            If a length is out of range, or differs from ``length`` where the kind of schedule
-            allows no other.
+            If a length is out of range, or the kind of schedule has no rule for it.
         """
-        lengths, rng = self._checked_lengths(lengths), numpy_generator("rng", rng)
+        rows, rng = self._checked_lengths(lengths), numpy_generator("rng", rng)
         seed = int(rng.integers(2**63))
-        sizes = np.zeros((lengths.size, self.steps), dtype=np.int64)
-        for length in np.unique(lengths[lengths > 0]).tolist():
-            resized = self.resized(length)
-            drawn = resized.sample(lengths.size, np.random.default_rng([seed, length]))
-            rows = lengths == length
-            sizes[rows, : resized.steps] = drawn[rows]
+        sizes = np.zeros((rows.size, self.steps), dtype=np.int64)
+        for length in np.unique(rows[rows > 0]).tolist():
+            resized = self._remembered(length)
+            here = np.flatnonzero(rows == length)
+            sizes[here, : resized.steps] = resized._draw_rows(here, rows.size, [seed, length])
         return sizes
 
-    def _checked_lengths(self, lengths):
-        lengths = np.asarray(lengths)
-        if lengths.ndim != 1 or lengths.dtype.kind not in "iu":
-            raise TypeError(f"lengths must be a vector of integers, got {lengths!r}")
-        wrong = np.flatnonzero((lengths < 0) | (lengths > self.length))
-        if wrong.size:
-            raise ValueError(
-                f"lengths must lie in [0, {self.length}], got {lengths[wrong[0]]} in row {wrong[0]}"
-            )
-        return lengths.astype(np.int64)
+    def _remembered(self, length: int) -> "Schedule":
+        """``resized(length)``, for kinds that gain by it from a store of earlier ones."""
+        return self.resized(length)
+
+    def _draw_rows(self, rows: IntArray, n: int, seed: list[int]) -> IntArray:
+        """The given rows of ``n`` draws."""
+        return self.sample(n, np.random.default_rng(seed))[rows]
+
+    def _checked_lengths(self, lengths: npt.ArrayLike) -> IntArray:
+        return integer_array("lengths", lengths, ndim=1, at_least=0, at_most=self.length)
 
     @abstractmethod
-    def law(self):
+    def law(self) -> dict[tuple[int, ...], float]:
         """Every composition that can be drawn, with its probability, for small cases.
 
         Returns
@@ -233,25 +360,25 @@ class Schedule(ABC):
 
     @property
     @abstractmethod
-    def start_probabilities(self):
+    def start_probabilities(self) -> FloatArray:
         """ndarray, shape (length,): entry ``t`` is :math:`u_t`, the chance a block starts at t."""
 
     @property
     @abstractmethod
-    def residual(self):
+    def residual(self) -> FloatArray:
         """ndarray, shape (length - 1,): entry ``j - 1`` is :math:`E[W_j]`, exact."""
 
     @property
     @abstractmethod
-    def mean_sizes(self):
+    def mean_sizes(self) -> FloatArray:
         """ndarray, shape (steps,): the expected size of each iteration."""
 
-    def coefficient(self, measure):
+    def coefficient(self, measure: Measure) -> float:
         r"""The least ``c`` with :math:`E\,KL \le c \sum_j r_j \Delta_j` for every distribution.
 
         Parameters
         ----------
-        measure : {"tc", "dtc", "min", "product"} or array_like, shape (length - 1,)
+        measure : {"tc", "dtc", "sum", "min", "product"} or array_like, shape (length - 1,)
             The weights :math:`r_j`; see ``measure_weights``.
 
         Returns
@@ -262,18 +389,17 @@ class Schedule(ABC):
         Raises
         ------
         TypeError, ValueError
-            If the measure is unknown or of the wrong shape.
+            If the measure is unknown, of the wrong shape or out of range.
         """
         return float((self.residual / measure_weights(measure, self.length)).max(initial=0.0))
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """A plain dictionary that ``Schedule.from_dict`` turns back into this schedule."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
-        return {"schedule": type(self).__name__, **plain}
+        given = {name: _plain(value) for name, value in self._arguments().items()}
+        return {"schedule": type(self).__name__, **given}
 
     @staticmethod
-    def from_dict(d):
+    def from_dict(d: dict[str, Any]) -> "Schedule":
         """The schedule that ``to_dict`` described.
 
         Raises
@@ -284,7 +410,151 @@ class Schedule(ABC):
             If ``d`` is no dictionary, or arguments of the constructor are missing or superfluous.
         """
         arguments = dict(instance("d", d, dict))
-        kind = arguments.pop("schedule", None)
-        if not isinstance(kind, str) or kind not in Schedule._kinds:
-            raise ValueError(f"schedule must be one of {sorted(Schedule._kinds)}, got {kind!r}")
-        return Schedule._kinds[kind](**arguments)
+        return Schedule.named(arguments.pop("schedule", None))(**arguments)
+
+    def _arguments(self) -> dict[str, Any]:
+        """What the constructor was given, by name."""
+        given = {}
+        for name in _parameters(type(self)):
+            try:
+                given[name] = getattr(self, name)
+            except AttributeError:
+                raise TypeError(
+                    f"{type(self).__name__} must keep its argument {name!r} as an attribute of "
+                    "that name"
+                ) from None
+        return given
+
+    def _key(self) -> tuple[Any, ...]:
+        return tuple(_hashable(value) for value in self._arguments().values())
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self is other or self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._key()))
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={_short(x)}" for name, x in self._arguments().items())
+        return f"{type(self).__name__}({given})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _make, (type(self), self._arguments())
+
+
+class _Store:
+    """Schedules for other lengths, by the schedule that they were made from.
+
+    The least recently used are dropped beyond 2^20 positions in all, about 100 MB.
+    """
+
+    def __init__(self) -> None:
+        self._made: OrderedDict[tuple[Schedule, int], Schedule] = OrderedDict()
+        self._positions = 0
+        self._lock = Lock()
+
+    def resized(self, schedule: Schedule, length: int) -> Schedule:
+        key = schedule, length
+        with self._lock:
+            if key in self._made:
+                self._made.move_to_end(key)
+                return self._made[key]
+        made = schedule.resized(length)
+        with self._lock:
+            if self._made.setdefault(key, made) is made:
+                self._positions += length
+            while self._positions > _MOST_STORED:
+                self._positions -= self._made.popitem(last=False)[0][1]
+        return made
+
+
+_MOST_STORED = 2**20
+_store = _Store()
+
+
+class Remembering(Schedule):
+    """A kind whose tables are small but slow to make: those of other lengths are kept.
+
+    ``sample_rows`` needs a schedule for each distinct length at each call. Equal schedules share
+    the store.
+    """
+
+    def _remembered(self, length: int) -> Schedule:
+        return self if length == self.length else _store.resized(self, length)
+
+
+class ForMeasure(Remembering):
+    """A kind that is made for a measure: its third argument, a name or positive weights."""
+
+    measure: Measure
+
+    def _check_measure(self) -> FloatArray:
+        """Validate length, steps and measure; return the weights."""
+        self._check_shape()
+        weights = measure_weights(self.measure, self.length)
+        if not isinstance(self.measure, str):
+            object.__setattr__(self, "measure", frozen(weights))
+        return weights
+
+    @classmethod
+    def for_shape(
+        cls, length: int, steps: int, *, measure: Measure | None = None, profile: Any = None
+    ) -> Self:
+        if measure is None:
+            raise ValueError(f"{cls.__name__} is made for a measure, such as 'tc': give measure")
+        return cls(length, steps, measure)  # type: ignore[call-arg]
+
+    def _resized(self, length: int) -> Schedule:
+        measure = self.measure
+        if not isinstance(measure, str):
+            if length > self.length:
+                raise ValueError(
+                    f"{type(self).__name__} has weights for the length {self.length}, and none "
+                    f"for the length {length}"
+                )
+            measure = np.asarray(measure)[self.length - length :]
+        return type(self)(length, min(self.steps, length), measure)  # type: ignore[call-arg]
+
+
+def _make(kind: type[Schedule], arguments: dict[str, Any]) -> Schedule:
+    return kind(**arguments)
+
+
+@cache
+def _parameters(kind: type[Schedule]) -> tuple[str, ...]:
+    """The names of the constructor's arguments."""
+    found = inspect.signature(kind).parameters.values()
+    if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY) for p in found):
+        raise TypeError(f"{kind.__name__} must name each argument of its constructor")
+    return tuple(p.name for p in found)
+
+
+def _place(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _plain_name(name: str) -> str:
+    return name.casefold().translate({ord(sign): None for sign in "-_ "})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return [_plain(x) for x in value] if isinstance(value, list | tuple) else value
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        # adding zero makes one of the two zeros
+        return value.shape, value.dtype.str, (value + 0).tobytes()
+    return tuple(_hashable(x) for x in value) if isinstance(value, list | tuple) else value
+
+
+def _short(value: Any) -> str:
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    if value.size <= 8:
+        return repr(value.tolist())
+    return f"[{', '.join(f'{x:.6g}' for x in value[:3])}, ..., {value[-1]:.6g}]"

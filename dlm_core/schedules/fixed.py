@@ -1,104 +1,120 @@
 """Schedules whose sizes are fixed: given ones, and the usual baselines."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from dlm_core._check import frozen, integer, numpy_generator
-from dlm_core.schedules.base import Schedule, residuals
+from dlm_core._check import MOST_POSITIONS, frozen, integer, integer_array, numpy_generator
+from dlm_core._types import FloatArray, IntArray, Rng
+from dlm_core.schedules.base import Remembering, residuals
 
 __all__ = ["Cosine", "Deterministic", "Equal", "FixedSizes", "Geometric"]
 
 
-class Deterministic(Schedule):
-    """A schedule that is one composition: every draw returns ``sizes``.
+class Deterministic(Remembering):
+    """A schedule that is one composition: every draw returns ``sizes``."""
 
-    Attributes
-    ----------
-    sizes : ndarray of int64, shape (steps,)
-        The sizes, positive, with sum ``length``.
-    """
+    @property
+    @abstractmethod
+    def sizes(self) -> IntArray:
+        """ndarray of int64, shape (steps,): the sizes, positive, with sum ``length``."""
 
-    sizes: np.ndarray
-
-    def sample(self, n, rng):
+    def sample(self, n: int, rng: Rng) -> IntArray:
         n = integer("n", n, 0)
         numpy_generator("rng", rng)
         return np.tile(self.sizes, (n, 1))
 
-    def law(self):
+    def _draw_rows(self, rows: IntArray, n: int, seed: list[int]) -> IntArray:
+        return self.sizes
+
+    def law(self) -> dict[tuple[int, ...], float]:
         return {tuple(self.sizes.tolist()): 1.0}
 
     @cached_property
-    def start_probabilities(self):
+    def start_probabilities(self) -> FloatArray:
         starts = np.zeros(self.length)
         starts[np.cumsum(self.sizes) - self.sizes] = 1.0
         return frozen(starts)
 
     @cached_property
-    def residual(self):
+    def residual(self) -> FloatArray:
         return frozen(residuals(self.sizes[np.newaxis])[0].astype(np.float64))
 
     @property
-    def mean_sizes(self):
+    def mean_sizes(self) -> FloatArray:
         return frozen(self.sizes.astype(np.float64))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class FixedSizes(Deterministic):
-    """The schedule with the given sizes.
+    r"""The schedule with the given sizes.
+
+    For another length ``l`` it keeps its proportions: a boundary at ``b`` goes to
+    :math:`\lfloor b\,l/L \rfloor`, or as near as leaves every size positive.
 
     Parameters
     ----------
     sizes : array_like of int, shape (K,)
-        Positive sizes; their sum is the length.
+        Positive sizes; their sum is the length. A torch tensor may be on any device.
 
     Raises
     ------
     TypeError
         If the sizes are no integers.
     ValueError
-        If there are none, or one is not positive.
+        If there are none, one is not positive, or their sum is 2^31 or more.
     """
 
-    sizes: np.ndarray
+    label: ClassVar[str] = "fixed sizes"
 
-    def __post_init__(self):
-        try:
-            sizes = np.asarray(self.sizes)
-        except ValueError:
-            raise ValueError(f"sizes must be a vector, got {self.sizes!r}") from None
-        if sizes.size and sizes.dtype.kind not in "iu":
-            raise TypeError(f"sizes must be integers, got {self.sizes!r}")
-        if sizes.ndim != 1 or sizes.size == 0 or sizes.min() < 1:
-            raise ValueError(f"sizes must be a vector of positive integers, got {self.sizes!r}")
-        if sum(sizes.tolist()) >= 2**63:
-            raise ValueError(f"sizes must have a sum below 2**63, got {self.sizes!r}")
-        object.__setattr__(self, "sizes", frozen(sizes.astype(np.int64)))
+    def __init__(self, sizes: npt.ArrayLike):
+        given = integer_array("sizes", sizes, ndim=1, at_least=1, at_most=MOST_POSITIONS)
+        if given.size == 0:
+            raise ValueError("sizes must hold at least one size, got none")
+        if given.sum() > MOST_POSITIONS:
+            raise ValueError(f"sizes must have a sum below 2^31, got {given.sum()}")
+        object.__setattr__(self, "_sizes", frozen(given))
 
     @property
-    def length(self):
+    def sizes(self) -> IntArray:
+        """ndarray of int64, shape (steps,): the sizes."""
+        return self._sizes  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def length(self) -> int:  # type: ignore[override]
         """int: the sum of the sizes."""
         return int(self.sizes.sum())
 
     @property
-    def steps(self):
+    def steps(self) -> int:  # type: ignore[override]
         """int: the number of sizes."""
         return self.sizes.size
 
+    def _resized(self, length: int) -> "FixedSizes":
+        if length <= self.steps:
+            return FixedSizes(np.ones(length, dtype=np.int64))
+        k = np.arange(1, self.steps)
+        ends = np.cumsum(self.sizes[:-1]) * length // self.length
+        ends = np.maximum.accumulate(np.maximum(ends - k, 0)) + k
+        ends = np.minimum(ends, length - self.steps + k)
+        return FixedSizes(np.diff(ends, prepend=0, append=length))
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class _Baseline(Deterministic):
     """Sizes that follow a curve of the fraction of iterations done."""
 
     length: int
     steps: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._check_shape()
 
-    def _sizes_from_masked(self, masked):
+    def _sizes_from_masked(self, masked: FloatArray) -> IntArray:
         """Sizes that leave about ``masked[k-1]`` tokens after step ``k``, every size positive.
 
         The count after step ``k`` is clipped to ``[K - k, previous - 1]``.
@@ -124,8 +140,10 @@ class Equal(_Baseline):
         If an argument is no integer or out of range.
     """
 
+    label: ClassVar[str] = "equal"
+
     @cached_property
-    def sizes(self):
+    def sizes(self) -> IntArray:
         return frozen(np.diff(np.arange(self.steps + 1) * self.length // self.steps))
 
 
@@ -146,8 +164,10 @@ class Cosine(_Baseline):
         If an argument is no integer or out of range.
     """
 
+    label: ClassVar[str] = "cosine"
+
     @cached_property
-    def sizes(self):
+    def sizes(self) -> IntArray:
         k = np.arange(1, self.steps + 1)
         return self._sizes_from_masked(self.length * np.cos(np.pi * k / (2 * self.steps)))
 
@@ -169,8 +189,10 @@ class Geometric(_Baseline):
         If an argument is no integer or out of range.
     """
 
+    label: ClassVar[str] = "geometric"
+
     @cached_property
-    def sizes(self):
+    def sizes(self) -> IntArray:
         masked = self.length ** (1 - np.arange(1, self.steps + 1) / self.steps)
         masked[-1] = 0
         return self._sizes_from_masked(masked)

@@ -8,18 +8,20 @@ probabilities alone, because systematic sampling attains the least residuals tha
 from dataclasses import dataclass
 from functools import cached_property
 from math import fsum
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from dlm_core._check import frozen
-from dlm_core.schedules.base import measure_weights
+from dlm_core._types import FloatArray, Measure
+from dlm_core.schedules.base import MEASURE_LABELS, ForMeasure, measure_weights
 from dlm_core.schedules.systematic import OnePhase
 
 __all__ = ["Minimax"]
 
 
-@dataclass(frozen=True, eq=False)
-class Minimax(OnePhase):
+@dataclass(frozen=True, eq=False, repr=False)
+class Minimax(ForMeasure, OnePhase):
     r"""The schedule with the least possible coefficient :math:`\max_j E[W_j]/r_j` for a measure.
 
     The error of every distribution is at most :math:`c^* \sum_j r_j \Delta_j`, and no schedule
@@ -31,11 +33,16 @@ class Minimax(OnePhase):
     by Newton's method over O(L) sweeps, and the draws are those of ``Systematic``. Solving takes
     about half a second at ``L = 100000``; memory O(L).
 
+    For another length it is the best for the measure of that name, or for the last of the given
+    weights: of a sequence of which tokens are known, only the later increments are left. A batch
+    of rows with many lengths (``sample_rows``) takes one solution for each length, about 3 ms at
+    ``L = 1000``, the first time; the next batches find them.
+
     Parameters
     ----------
     length, steps : int
         ``L >= 1`` and ``1 <= K <= L``.
-    measure : {"tc", "dtc", "min", "product"} or array_like, shape (length - 1,)
+    measure : {"tc", "dtc", "sum", "min", "product"} or array_like, shape (length - 1,)
         The weights :math:`r_j`, positive, within a factor of 1e100 of each other; see
         ``measure_weights``.
 
@@ -50,15 +57,17 @@ class Minimax(OnePhase):
     9.0
     """
 
+    label: ClassVar[str] = "minimax"
+    improves: ClassVar[Literal["always"]] = "always"
+
     length: int
     steps: int
-    measure: str | np.ndarray
+    measure: Measure
 
-    def __post_init__(self):
-        self._check_shape()
-        weights = measure_weights(self.measure, self.length)
-        if not isinstance(self.measure, str):
-            object.__setattr__(self, "measure", frozen(weights))
+    def __post_init__(self) -> None:
+        weights = self._check_measure()
+        name = MEASURE_LABELS[self.measure] if isinstance(self.measure, str) else "own weights"
+        object.__setattr__(self, "label", f"minimax {name}")
         if (weights / weights.max(initial=0.0)).min(initial=1.0) < 1e-100:
             raise ValueError(
                 "measure must not span more than a factor of 1e100, "
@@ -66,7 +75,7 @@ class Minimax(OnePhase):
             )
 
     @cached_property
-    def _solution(self):
+    def _solution(self) -> tuple[float, FloatArray, FloatArray]:
         """The constant, the start probabilities, and one minus each of them."""
         length, steps = self.length, self.steps
         weights = measure_weights(self.measure, length)
@@ -81,20 +90,20 @@ class Minimax(OnePhase):
         return float(c / scale), frozen(u), frozen(passed)
 
     @property
-    def constant(self):
+    def constant(self) -> float:
         """float: the least possible constant :math:`c^*`; 0 when ``K = L``."""
         return self._solution[0]
 
     @property
-    def start_probabilities(self):
+    def start_probabilities(self) -> FloatArray:
         return self._solution[1]
 
     @property
-    def _pass_probabilities(self):
+    def _pass_probabilities(self) -> FloatArray:
         return self._solution[2]
 
 
-def _solve(steps, weights):
+def _solve(steps: int, weights: FloatArray) -> tuple[float, FloatArray, FloatArray]:
     """Newton's method for the constant: it, the start probabilities, and one minus them.
 
     The least sum of start probabilities that keeps ``V_j <= c r_j`` is convex, decreasing and
@@ -105,25 +114,23 @@ def _solve(steps, weights):
     backward = weights[::-1].tolist()
     tolerance = 1e-14 + 1e-18 * length
     c = _first_guess(steps, weights)
+    below = False
     descents = 0
     while True:
-        u, slope = _least_starts(c, backward)
-        # Where u_j + u_{j+1} >= 1, a block that does not start at j starts at j + 1, so that
-        # 1 - u_j is V_j itself: it keeps digits that u_j has lost.
-        alone = u[:-1] + u[1:] >= 1
-        passed = np.where(alone, np.minimum(c * weights, 1), 1 - u[:-1])
-        step = (fsum(passed) - (length - steps)) / slope if slope else -np.inf
-        # Descents beyond the first come from rounding at the root.
-        if abs(step) <= tolerance * c or descents == 3:
-            return c, np.append(1.0, u[:-1]), np.append(0.0, passed)
-        if step < -c / 2:
-            c /= 2
-        else:
-            descents += step < 0
-            c += step
+        u, passed, slope = _least_starts(c, backward)
+        # exact but for one rounding: where the sum hardly depends on c, tiny terms decide
+        excess = fsum([*passed, steps - length])
+        step = excess / slope if slope else -np.inf
+        # Above the root again after having been below it, c is there up to rounding.
+        arrived = below and (step < -1e-6 * c or descents == 3)
+        if abs(step) <= tolerance * c or arrived:
+            return c, np.append(1.0, u), np.append(0.0, passed)
+        below |= step > 0
+        descents += below and step < 0
+        c = max(c + step, c / 2)
 
 
-def _least_starts(c, backward):
+def _least_starts(c: float, backward: list[float]) -> tuple[FloatArray, FloatArray, float]:
     r"""The least start probabilities with :math:`V_j \le c\, r_j` for all ``j``, in one sweep.
 
     Backward from :math:`j = L - 1`, each :math:`u_j` is as small as the later ones allow. The
@@ -134,7 +141,14 @@ def _least_starts(c, backward):
 
     .. math:: u_j = \frac{1 + V_{j+1} - V_j - \sum_{e_n \le u_j} e_n}{\#\{n : e_n > u_j\}} .
 
-    The ``n`` that count are a window after ``j`` whose end only moves left: O(L).
+    The ``n`` that count are a window after ``j`` whose end only moves left: O(L). What is left of
+    1 is a sum of positive terms,
+
+    .. math:: 1 - u_j = \frac{V_j + \sum_{e_n > u_j} (u_{j+1} + \dots + u_{n-1})}
+        {\#\{n : e_n > u_j\}} ,
+
+    and keeps its digits however small it is. It is used where :math:`u_j > 1/2`: the windows of
+    these ``j`` do not overlap, so that adding them up anew is O(L) too.
 
     Parameters
     ----------
@@ -145,8 +159,8 @@ def _least_starts(c, backward):
 
     Returns
     -------
-    u : ndarray, shape (L,)
-        :math:`u_1, \dots, u_{L-1}`, and 1 for the end of the sequence.
+    u, passed : ndarray, shape (L - 1,)
+        :math:`u_1, \dots, u_{L-1}`, and one minus each.
     slope : float
         Derivative of the sum of the start probabilities in ``c``.
     """
@@ -154,8 +168,10 @@ def _least_starts(c, backward):
     # n to drop out, and its derivative in c.
     ends, end_slopes, head = [1.0], [0.0], 0
     end, end_slope = 1.0, 0.0
-    starts = [1.0]
-    add_start, add_end, add_end_slope = starts.append, ends.append, end_slopes.append
+    starts: list[float] = []
+    passed: list[float] = []
+    add_start, add_passed = starts.append, passed.append
+    add_end, add_end_slope = ends.append, end_slopes.append
     total = slope = reach = reach_slope = surplus = 0.0
     for seen, weight in enumerate(backward, 1):
         bound = c * weight
@@ -172,15 +188,22 @@ def _least_starts(c, backward):
                 count -= 1
                 end, end_slope = ends[head], end_slopes[head]
                 start = numerator / count
-            if count == 1:
-                start = numerator = 1 - bound
-                numerator_slope = -weight
+            near = start > 0.5
+            if near:
+                rest, count = _rest(bound, starts)
+                start = 1 - rest
+                numerator = count * start
+                head = seen - count
+                numerator_slope = sum(end_slopes[head : seen - 1]) - (count - 1) * slope - weight
+                end, end_slope = ends[head], end_slopes[head]
             # Later windows see the sum as rounded. What that changes in V_j goes to the surplus,
             # to be made good at the next position: errors do not add up.
             before = total
             total += start
-            start = total - before
-            surplus = numerator - count * start
+            rounded = total - before
+            surplus = numerator - count * rounded
+            if not near:
+                start, rest = rounded, 1 - rounded
             reach, reach_slope = bound, weight
             slope += numerator_slope / count
             if total >= 2:  # only differences matter, and small numbers keep their digits
@@ -188,15 +211,29 @@ def _least_starts(c, backward):
                 end -= 2
                 ends[head:] = [x - 2 for x in ends[head:]]
         else:
-            start = 0.0
+            start, rest = 0.0, 1.0
             surplus += 1
         add_start(start)
+        add_passed(rest)
         add_end(total + 1)
         add_end_slope(slope)
-    return np.minimum(starts[::-1], 1.0), slope
+    return np.array(starts[::-1]), np.array(passed[::-1]), slope
 
 
-def _first_guess(steps, weights):
+def _rest(bound: float, starts: list[float]) -> tuple[float, int]:
+    """One minus the least start probability with ``V_j`` at the bound, and its window's count."""
+    rest, count, between, total = bound, 1, 0.0, bound
+    for start in reversed(starts):
+        between += start
+        if between >= rest:
+            break
+        count += 1
+        total += between
+        rest = total / count
+    return rest, count
+
+
+def _first_guess(steps: int, weights: FloatArray) -> float:
     r"""The constant that would be right if the start probabilities varied slowly.
 
     With ``u`` constant over ``n`` positions ahead, :math:`V = n - n(n+1)u/2`, where ``n`` is the
@@ -211,4 +248,4 @@ def _first_guess(steps, weights):
         step = (steps - 1 - u.sum()) / slope
         c += step
         if step <= 1e-3 * c:
-            return c
+            return float(c)

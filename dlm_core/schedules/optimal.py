@@ -2,19 +2,21 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from dlm_core._check import frozen, integer
-from dlm_core.information.profile import InformationProfile
-from dlm_core.schedules.base import measure_weights, residuals
+from dlm_core._check import frozen, integer, table_fits
+from dlm_core._types import FloatArray, IntArray, Measure
+from dlm_core.information.profile import EstimatedProfile, InformationProfile
+from dlm_core.schedules.base import ForMeasure, measure_weights, residuals
 from dlm_core.schedules.fixed import Deterministic
 
 __all__ = ["BestDeterministic", "OptimalForProfile"]
 
 
-@dataclass(frozen=True, eq=False)
-class BestDeterministic(Deterministic):
+@dataclass(frozen=True, eq=False, repr=False)
+class BestDeterministic(ForMeasure, Deterministic):
     r"""The fixed sizes with the least coefficient :math:`\max_j W_j / r_j` for a measure.
 
     A constant ``c`` is feasible if blocks that each reach as far as ``W_j <= c r_j`` allows finish
@@ -22,11 +24,14 @@ class BestDeterministic(Deterministic):
     bisection, in which every feasible trial is replaced by the ratio it attains, ends at it.
     Time O(L) a trial, about 50 trials.
 
+    For another length it is the best for the measure of that name, or for the last of the given
+    weights: of a sequence of which tokens are known, only the later increments are left.
+
     Parameters
     ----------
     length, steps : int
         ``L >= 1`` and ``1 <= K <= L``.
-    measure : {"tc", "dtc", "min", "product"} or array_like, shape (length - 1,)
+    measure : {"tc", "dtc", "sum", "min", "product"} or array_like, shape (length - 1,)
         The weights :math:`r_j`; see ``measure_weights``.
 
     Raises
@@ -40,20 +45,21 @@ class BestDeterministic(Deterministic):
     0.8
     """
 
+    label: ClassVar[str] = "best deterministic"
+    improves: ClassVar[Literal["own measure"]] = "own measure"
+
     length: int
     steps: int
-    measure: str | np.ndarray
+    measure: Measure
 
-    def __post_init__(self):
-        self._check_shape()
-        weights = measure_weights(self.measure, self.length)
-        if not isinstance(self.measure, str):
-            object.__setattr__(self, "measure", frozen(weights))
+    def __post_init__(self) -> None:
+        self._check_measure()
 
     @cached_property
-    def sizes(self):
+    def sizes(self) -> IntArray:
         weights = measure_weights(self.measure, self.length)
         best = self._reaching(np.inf, weights)
+        assert best is not None  # one block reaches the end
         infeasible, feasible = 0.0, _ratio(best, weights)
         while feasible > 0:
             # below the resolution of float64 around the attained ratio nothing is left to find
@@ -67,28 +73,29 @@ class BestDeterministic(Deterministic):
                 best, feasible = sizes, _ratio(sizes, weights)
         return frozen(best)
 
-    def _reaching(self, c, weights):
+    def _reaching(self, c: float, weights: FloatArray) -> IntArray | None:
         """Sizes with every ``W_j <= c r_j`` in at most ``steps`` blocks, or None."""
         length, steps = self.length, self.steps
         j = np.arange(1, length)
         # The largest W whose quotient by r_j is at most c: the product is off by one at most.
-        room = np.floor(np.minimum(c * weights, length - j))
+        with np.errstate(over="ignore"):
+            room = np.floor(np.minimum(c * weights, length - j))
         room += (room + 1) / weights <= c
         room -= room / weights > c
         # A block may not reach beyond j + W_j of any j inside; a later j never binds it.
         reach = np.minimum.accumulate(np.minimum(j + room.astype(np.int64), length)[::-1])[::-1]
-        reach = [*reach.tolist(), length]
+        ends = [*reach.tolist(), length]
         boundaries = [0]
         for left in range(steps - 1, -1, -1):
-            boundaries.append(min(reach[boundaries[-1]], length - left))
+            boundaries.append(min(ends[boundaries[-1]], length - left))
         return np.diff(boundaries) if boundaries[-1] == length else None
 
 
-def _ratio(sizes, weights):
-    return (residuals(sizes[np.newaxis])[0] / weights).max(initial=0.0)
+def _ratio(sizes: IntArray, weights: FloatArray) -> float:
+    return float((residuals(sizes[np.newaxis])[0] / weights).max(initial=0.0))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class OptimalForProfile(Deterministic):
     r"""The sizes with the least error on a distribution whose profile is known.
 
@@ -100,12 +107,16 @@ class OptimalForProfile(Deterministic):
 
     The best ``a`` does not decrease with ``b``: divide and conquer finds a layer in O(L log L),
     all midpoints of one depth at once. Time O(KL log L), memory 4K(L-K) bytes for the way back.
-    No random schedule has less error on this distribution.
+    No random schedule has less error on this distribution. Refused beyond 4 GiB.
+
+    For a length ``l < L`` it is optimal for the last ``l`` entries of the profile, which is right
+    where the ``L - l`` tokens known are at random positions.
 
     Parameters
     ----------
     profile : InformationProfile or array_like, shape (L,)
-        The distribution, or its conditional entropies in nats.
+        The distribution, or its conditional entropies in nats. Of an estimated profile, give
+        ``fit``: no promise goes with sizes that are best for an estimate.
     steps : int
         ``1 <= K <= L``.
 
@@ -120,30 +131,52 @@ class OptimalForProfile(Deterministic):
     [3, 5]
     """
 
+    label: ClassVar[str] = "optimal for the profile"
+    improves: ClassVar[Literal["own profile"]] = "own profile"
+
     profile: InformationProfile
     steps: int
 
-    def __post_init__(self):
-        if not isinstance(self.profile, InformationProfile):
-            object.__setattr__(self, "profile", InformationProfile(self.profile))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "profile", _profile(self.profile))
         object.__setattr__(self, "steps", integer("steps", self.steps, 1, self.length))
 
     @property
-    def length(self):
+    def length(self) -> int:  # type: ignore[override]
         """int: the length of the profile."""
         return self.profile.length
 
-    def to_dict(self):
-        h = self.profile.conditional_entropy
-        return {"schedule": type(self).__name__, "profile": h.tolist(), "steps": self.steps}
+    @classmethod
+    def for_shape(
+        cls, length: int, steps: int, *, measure: Measure | None = None, profile: Any = None
+    ) -> "OptimalForProfile":
+        if profile is None:
+            raise ValueError(f"{cls.__name__} is made for a profile: give profile")
+        known = _profile(profile)
+        if known.length != length:
+            raise ValueError(f"profile must have the length {length}, got {known.length}")
+        return cls(known, steps)
+
+    def _resized(self, length: int) -> "OptimalForProfile":
+        if length > self.length:
+            raise ValueError(
+                f"{type(self).__name__} knows the profile of a sequence of length {self.length}, "
+                f"and not of one of length {length}"
+            )
+        tail = self.profile.conditional_entropy[self.length - length :]
+        return OptimalForProfile(InformationProfile(tail), min(self.steps, length))
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"profile": self.profile.conditional_entropy, "steps": self.steps}
 
     @cached_property
-    def sizes(self):
+    def sizes(self) -> IntArray:
         length, steps = self.length, self.steps
+        width = length - steps + 1
+        table_fits(f"{type(self).__name__} of length {length}, {steps} steps", 4 * steps * width)
         # Only differences matter; small numbers keep their digits.
         h = self.profile.conditional_entropy - self.profile.conditional_entropy[-1]
         # Block k ends at k + i, and the block before it at k - 1 + i', for 0 <= i' <= i <= L - K.
-        width = length - steps + 1
         area = np.arange(1, width + 1) * h[0]
         previous = np.zeros((steps, width), dtype=np.int32)
         for k in range(2, steps + 1):
@@ -156,7 +189,18 @@ class OptimalForProfile(Deterministic):
         return frozen(np.diff(boundaries[::-1]))
 
 
-def _next_layer(area, height):
+def _profile(value: Any) -> InformationProfile:
+    if isinstance(value, InformationProfile):
+        return value
+    if isinstance(value, EstimatedProfile):
+        raise TypeError(
+            "profile must be an InformationProfile or its conditional entropies, got "
+            "EstimatedProfile: give its fit for the sizes that are best for the estimate"
+        )
+    return InformationProfile(value)
+
+
+def _next_layer(area: FloatArray, height: FloatArray) -> tuple[FloatArray, IntArray]:
     """For each ``i``, the least ``area[a] + (i + 1 - a) height[a]`` over ``a <= i``, and its a.
 
     ``height`` is nonincreasing, so the first best ``a`` does not decrease with ``i``.
