@@ -337,12 +337,22 @@ def sparse_law(support: object, masses: object) -> tuple[IntArray, FloatArray]:
             f"probabilities must have one entry for each of the {len(rows)} rows of support, "
             f"got {law.size}"
         )
+    _refuse_repeats(rows)
+    return rows, law
+
+
+def _refuse_repeats(rows: IntArray) -> None:
+    """Raise ``ValueError`` naming two rows of ``support`` that are equal, if there are any."""
+    # Rows of different keys differ, so that distinct keys settle it at once; rows of equal keys
+    # may differ, so that only the rows themselves tell.
+    keys = rows @ np.random.default_rng(0).integers(-_LARGEST, _LARGEST, rows.shape[1])
+    if np.unique(keys).size == len(rows):
+        return
     first_seen: dict[bytes, int] = {}
     for index, row in enumerate(rows):
         first = first_seen.setdefault(row.tobytes(), index)
         if first != index:
             raise ValueError(f"support must not repeat a row, rows {first} and {index} are equal")
-    return rows, law
 
 
 def _tolerance(value: object) -> float:

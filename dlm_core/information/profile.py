@@ -20,13 +20,19 @@ from dlm_core._check import (
     sparse_law,
 )
 from dlm_core.information._entropies import (
-    _curve,
-    _entropies_of_groups,
-    _entropies_of_marginals,
     columns_of,
     entropy_of,
     refine,
     rest_labels,
+)
+from dlm_core.information._entropies import (
+    curve as _curve,
+)
+from dlm_core.information._entropies import (
+    entropies_of_groups as _entropies_of_groups,
+)
+from dlm_core.information._entropies import (
+    entropies_of_marginals as _entropies_of_marginals,
 )
 from dlm_core.information.estimate import Estimate
 
