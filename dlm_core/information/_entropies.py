@@ -29,9 +29,15 @@ def entropy_of(masses: FloatArray) -> float:
     return float(entropy_terms(masses).sum())
 
 
+def sums_of_groups(labels: IntArray, masses: FloatArray, groups: int = 0) -> FloatArray:
+    """Return the sum of the masses of each group, for at least so many groups."""
+    sums: FloatArray = np.bincount(labels, masses, groups).astype(np.float64, copy=False)
+    return sums
+
+
 def entropy_of_groups(labels: IntArray, masses: FloatArray) -> float:
     """Return the entropy in nats of the groups of rows, whose masses add up."""
-    return entropy_of(np.bincount(labels, weights=masses))
+    return entropy_of(sums_of_groups(labels, masses))
 
 
 def refine(labels: IntArray, symbols: IntArray) -> IntArray:
@@ -143,7 +149,7 @@ def entropies_of_extended(table: FloatArray) -> FloatArray:
         np.add.reduce(symbols, axis=axis, out=extended[(*before, q, *after)])
         kept = np.add.outer(kept, np.arange(q + 1) < q)
     entropies = entropy_terms(extended).reshape(-1, row).sum(axis=1)
-    return np.bincount(kept.ravel(), weights=entropies, minlength=len(shape) + 1)
+    return sums_of_groups(kept.ravel(), entropies, len(shape) + 1)
 
 
 def entropies_of_groups(columns: Sequence[IntArray], masses: FloatArray) -> FloatArray:
@@ -182,7 +188,7 @@ def entropies_within(
         split = refine(labels, np.tile(column, kept.size))
         labels = np.concatenate([labels, labels.max() + 1 + split])
         kept = np.concatenate([kept, kept + 1])
-    groups = np.bincount(labels, weights=np.tile(masses, kept.size))
+    groups = sums_of_groups(labels, np.tile(masses, kept.size))
     kept_of_group = np.empty(groups.size, dtype=np.int64)
     kept_of_group[labels] = np.repeat(kept, masses.size)
-    return np.bincount(kept_of_group, weights=entropy_terms(groups), minlength=len(columns) + 1)
+    return sums_of_groups(kept_of_group, entropy_terms(groups), len(columns) + 1)

@@ -25,8 +25,10 @@ _FEWEST_SAMPLES = 20
 _MOST_UNSEEN = 0.5
 _MOST_UNSEEN_ERRORS = 4
 _UNSEEN_WITHOUT_WARNING = 0.1
-# So many seen once, and none twice, leave the number of the unseen open.
+# Two kinds seen once, and none twice, leave the number of the unseen open: a warning is due where
+# that could matter, beside so much of the sampling error.
 _ONCE_WITHOUT_TWICE = 2
+_SHARE_OF_ERROR = 0.1
 
 
 def estimate_total_correlation(samples: npt.ArrayLike, *, unit: str = "nats") -> Estimate:
@@ -47,9 +49,8 @@ def estimate_total_correlation(samples: npt.ArrayLike, *, unit: str = "nats") ->
       raises the estimate of each entropy in which it is new by no more than
       :math:`(1 + \log n)/n`, and counts :math:`c` times: it may be new at all positions, but
       once in the joint entropy, so that :math:`c = L - 1`. Samples that are all equal are
-      no proof that nothing else exists: a word of probability 2/n is missed by ``n`` samples in
-      one case out of seven. Of this error 1.96 times cover a word of up to about 2.2/n that was
-      missed.
+      no proof that nothing else exists: ``n`` of them miss a word of probability 2/n in one case
+      out of seven, and 1.96 times this error cover what it would add.
     - What was not seen has about the probability :math:`f_1/n`, the share of samples that are the
       only ones of their kind (Good 1953), but its surprisal is guessed: one nat of uncertainty is
       added for it, times the weight :math:`a_k` of the entropy in the sum.
@@ -86,8 +87,9 @@ def estimate_total_correlation(samples: npt.ArrayLike, *, unit: str = "nats") ->
     Warns
     -----
     UserWarning
-        If the share times the weight is above 0.1, or if two samples or more are the only ones of
-        their kind and no kind was met twice: how many kinds are missing cannot be told then.
+        If the share times the weight is above 0.1; or if two samples or more are the only ones of
+        their kind and no kind was met twice, so that how many kinds are missing cannot be told,
+        and the share times the weight, in nats, is above a tenth of the sampling error.
 
     Examples
     --------
@@ -256,7 +258,7 @@ def _estimate(terms: Iterable[_Term], reach: int, scale: float) -> Estimate:
             )
         hidden.append((share, term.name))
         if once >= _ONCE_WITHOUT_TWICE and not (counts == 2).any():
-            open_ended.append((once, term.name))
+            open_ended.append((share, once, term.name))
         whole, unseen, rest = _sampled_entropy(counts)
         value += term.weight * whole
         guessed += term.weight * unseen
@@ -282,8 +284,8 @@ def _estimate(terms: Iterable[_Term], reach: int, scale: float) -> Estimate:
             "the standard error may be too small",
             stacklevel=3,
         )
-    elif open_ended:
-        once, name = max(open_ended)
+    elif open_ended and max(open_ended)[0] > _SHARE_OF_ERROR * sampling:
+        _, once, name = max(open_ended)
         warnings.warn(
             f"{name} may be undersampled: {once} of {n} samples are the only ones of their kind "
             "and no kind was met twice, so that how many are missing cannot be told; the standard "
