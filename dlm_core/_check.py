@@ -302,13 +302,13 @@ def symbol_rows(name: str, value: object) -> IntArray:
         If there are not two axes, no row or no position, or if a symbol is negative.
     """
     array = host_array(name, value)
-    if array.ndim != 2 or array.size == 0:
-        raise ValueError(f"{name} must have shape (N, L), N >= 1 and L >= 1, got {array.shape}")
-    if array.dtype.kind not in "iub":
+    if array.size and array.dtype.kind not in "iub":
         raise TypeError(
             f"{name} must hold integers, got the dtype {array.dtype}: {_NUMBER_THEM}"
             + (", or use .astype(int) for whole numbers" if array.dtype.kind == "f" else "")
         )
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"{name} must have shape (N, L), N >= 1 and L >= 1, got {array.shape}")
     wrong = np.argwhere((array < 0) | (array > _LARGEST))
     if wrong.size:
         row, position = (int(i) for i in wrong[0])

@@ -617,6 +617,11 @@ two = [[0, 1], [1, 0]]
             "samples must not be a masked array",
         ),
         (
+            lambda: estimate_total_correlation(["ABAB", "BABA"] * 100),
+            TypeError,
+            "number the symbols of a column by numpy.unique",
+        ),
+        (
             lambda: estimate_dual_total_correlation(np.full((30, 2), "a")),
             TypeError,
             "number the symbols of a column by numpy.unique",
