@@ -447,6 +447,16 @@ def test_estimates_are_refused_where_the_joint_alphabet_is_undersampled():
         estimate_dual_total_correlation(samples)
 
 
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_half_of_the_samples_may_be_alone(estimator):
+    words = np.concatenate([np.arange(60).repeat(2), np.arange(60, 180)])
+    samples = np.stack([words, words], axis=1)
+    with pytest.warns(UserWarning, match=r"is 0\.5 \(above"):
+        estimator(samples)
+    with pytest.raises(ValueError, match="122 of 240 samples are the only ones of their kind"):
+        estimator(np.vstack([samples[2:], [[200, 200], [201, 201]]]))
+
+
 def test_the_alphabet_at_fault_is_named():
     rng = np.random.default_rng(12)
     bits = rng.integers(0, 2, (300, 1))
