@@ -339,13 +339,13 @@ def symbol_rows(name: str, value: object) -> IntArray:
         If there are not two axes, no row or no position, or if a symbol is negative.
     """
     array = host_array(name, value)
-    if array.ndim != 2 or array.size == 0:
-        raise ValueError(f"{name} must have shape (N, L), N >= 1 and L >= 1, got {array.shape}")
-    if array.dtype.kind not in "iub":
+    if array.size and array.dtype.kind not in "iub":
         raise TypeError(
             f"{name} must hold integers, got the dtype {array.dtype}: {_NUMBER_THEM}"
             + (", or use .astype(int) for whole numbers" if array.dtype.kind == "f" else "")
         )
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"{name} must have shape (N, L), N >= 1 and L >= 1, got {array.shape}")
     wrong = np.argwhere((array < 0) | (array > _LARGEST))
     if wrong.size:
         row, position = (int(i) for i in wrong[0])
@@ -374,12 +374,22 @@ def sparse_law(support: object, masses: object) -> tuple[IntArray, FloatArray]:
             f"probabilities must have one entry for each of the {len(rows)} rows of support, "
             f"got {law.size}"
         )
+    _refuse_repeats(rows)
+    return rows, law
+
+
+def _refuse_repeats(rows: IntArray) -> None:
+    """Raise ``ValueError`` naming two rows of ``support`` that are equal, if there are any."""
+    # Rows of different keys differ, so that distinct keys settle it at once; rows of equal keys
+    # may differ, so that only the rows themselves tell.
+    keys = rows @ np.random.default_rng(0).integers(-_LARGEST, _LARGEST, rows.shape[1])
+    if np.unique(keys).size == len(rows):
+        return
     first_seen: dict[bytes, int] = {}
     for index, row in enumerate(rows):
         first = first_seen.setdefault(row.tobytes(), index)
         if first != index:
             raise ValueError(f"support must not repeat a row, rows {first} and {index} are equal")
-    return rows, law
 
 
 def _tolerance(value: object) -> float:

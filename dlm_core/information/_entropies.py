@@ -1,16 +1,18 @@
 """Entropies of many marginals at once: the kernels that measures and profiles share."""
 
-from math import prod
+from collections.abc import Iterator, Sequence
+from math import comb, prod
 
 import numpy as np
-import scipy  # loads its parts when first asked for
+
+from dlm_core._types import FloatArray, IntArray
 
 _SMALLEST = np.finfo(np.float64).tiny
 # As many numbers at once as fit the cache of one core.
 _AT_ONCE = 2**16
 
 
-def entropy_terms(masses):
+def entropy_terms(masses: FloatArray) -> FloatArray:
     r""":math:`-m \log m` of every entry, in nats, 0 for 0.
 
     Three times as fast as ``scipy.special.entr``, and as exact: a mass below 1e-308, zero among
@@ -22,12 +24,23 @@ def entropy_terms(masses):
     return np.negative(terms, out=terms)
 
 
-def entropy_of(masses):
-    """The sum of `entropy_terms`, a float in nats."""
+def entropy_of(masses: FloatArray) -> float:
+    """Return the sum of `entropy_terms`, in nats."""
     return float(entropy_terms(masses).sum())
 
 
-def refine(labels, symbols):
+def sums_of_groups(labels: IntArray, masses: FloatArray, groups: int = 0) -> FloatArray:
+    """Return the sum of the masses of each group, for at least so many groups."""
+    sums: FloatArray = np.bincount(labels, masses, groups).astype(np.float64, copy=False)
+    return sums
+
+
+def entropy_of_groups(labels: IntArray, masses: FloatArray) -> float:
+    """Return the entropy in nats of the groups of rows, whose masses add up."""
+    return entropy_of(sums_of_groups(labels, masses))
+
+
+def refine(labels: IntArray, symbols: IntArray) -> IntArray:
     """Split groups of rows by one more position.
 
     Parameters
@@ -46,10 +59,11 @@ def refine(labels, symbols):
     if groups == labels.size:
         return labels
     alphabet = int(symbols.max()) + 1
-    return _numbered(labels * alphabet + symbols, groups * alphabet)
+    return numbered(labels * alphabet + symbols, groups * alphabet)
 
 
-def _numbered(keys, bound):
+def numbered(keys: IntArray, bound: int) -> IntArray:
+    """Number the distinct keys, all in ``[0, bound)``, from 0 in their order, without gaps."""
     if bound > 8 * keys.size:
         return np.unique(keys, return_inverse=True)[1]
     present = np.zeros(bound, dtype=np.int64)
@@ -57,13 +71,13 @@ def _numbered(keys, bound):
     return (np.cumsum(present) - 1)[keys]
 
 
-def columns_of(rows):
-    """The positions of (N, L) rows, each a vector (N,) of symbols numbered from 0 without gaps."""
-    return [_numbered(column, int(column.max()) + 1) for column in rows.T]
+def columns_of(rows: IntArray) -> list[IntArray]:
+    """Return the positions of (N, L) rows, their symbols numbered from 0 without gaps."""
+    return [numbered(column, int(column.max()) + 1) for column in rows.T]
 
 
-def rest_labels(columns):
-    """For each position, the groups of the rows that agree at all the others.
+def rest_labels(columns: Sequence[IntArray]) -> Iterator[IntArray]:
+    """Yield for each position the groups of the rows that agree at all the others.
 
     What comes before a position and what comes after are numbered in one pass each: ``3 L``
     refinements of ``N`` rows in all, and ``L N`` integers of memory.
@@ -78,22 +92,29 @@ def rest_labels(columns):
         before = refine(before, column)
 
 
-def joint_labels(columns):
-    """The groups of the rows that agree everywhere."""
+def joint_labels(columns: Sequence[IntArray]) -> IntArray:
+    """Return the groups of the rows that agree everywhere."""
     labels = np.zeros_like(columns[0])
     for column in columns:
         labels = refine(labels, column)
     return labels
 
 
-def _curve(totals):
-    """The curve h from the sums of the entropies of all subsets of each size, shape (L+1,)."""
-    length = totals.size - 1
-    return np.diff(totals / scipy.special.comb(length, np.arange(length + 1)))
+def curve(totals: FloatArray) -> FloatArray:
+    """Return the curve h, shape (L,), from the summed entropies of all subsets of each size.
+
+    ``totals`` has shape (L+1,).
+    """
+    return np.diff(totals / subset_counts(totals.size - 1))
 
 
-def _entropies_of_marginals(p):
-    """Sum of the entropies of the marginals of a table, by number of axes, shape (L+1,).
+def subset_counts(length: int) -> FloatArray:
+    """Return the number of subsets of each size, shape (length+1,)."""
+    return np.array([comb(length, size) for size in range(length + 1)], dtype=np.float64)
+
+
+def entropies_of_marginals(p: FloatArray) -> FloatArray:
+    """Return the sum of the entropies of the marginals of a table, by number of axes, shape (L+1,).
 
     Axes are settled from the last to the first, and those kept are run together into one: the
     marginals over the settled axes lie in long contiguous rows.
@@ -104,15 +125,15 @@ def _entropies_of_marginals(p):
         table, kept = pending.pop()
         *shape, row = table.shape
         if len(shape) == 1 or row * prod(q + 1 for q in shape) <= _AT_ONCE:
-            totals[kept : kept + len(shape) + 1] += _entropies_of_extended(table)
+            totals[kept : kept + len(shape) + 1] += entropies_of_extended(table)
         else:
             pending.append((table.sum(axis=-2), kept))
             pending.append((table.reshape(*shape[:-1], -1), kept + 1))
     return totals
 
 
-def _entropies_of_extended(table):
-    """The same for all axes but the last, which is kept and not counted.
+def entropies_of_extended(table: FloatArray) -> FloatArray:
+    """Return the same for all axes but the last, which is kept and not counted.
 
     Each axis is extended by one more symbol, "summed out", so that one array holds every
     marginal.
@@ -128,11 +149,14 @@ def _entropies_of_extended(table):
         np.add.reduce(symbols, axis=axis, out=extended[(*before, q, *after)])
         kept = np.add.outer(kept, np.arange(q + 1) < q)
     entropies = entropy_terms(extended).reshape(-1, row).sum(axis=1)
-    return np.bincount(kept.ravel(), weights=entropies, minlength=len(shape) + 1)
+    return sums_of_groups(kept.ravel(), entropies, len(shape) + 1)
 
 
-def _entropies_of_groups(columns, masses):
-    """Sum of the entropies of all subsets of the positions of a support, by size, shape (L+1,)."""
+def entropies_of_groups(columns: Sequence[IntArray], masses: FloatArray) -> FloatArray:
+    """Return the sum of the entropies of all subsets of the positions of a support.
+
+    By their size, shape (L+1,).
+    """
     length, size = len(columns), masses.size
     at_once = max(0, min(length, (_AT_ONCE // size).bit_length() - 1))
     head, tail = columns[: length - at_once], columns[length - at_once :]
@@ -142,19 +166,19 @@ def _entropies_of_groups(columns, masses):
         labels, position, kept = pending.pop()
         left = length - position
         if labels.max() + 1 == size:
-            totals[kept : kept + left + 1] += scipy.special.comb(
-                left, np.arange(left + 1)
-            ) * entropy_of(masses)
+            totals[kept : kept + left + 1] += subset_counts(left) * entropy_of(masses)
         elif position < len(head):
             pending.append((labels, position + 1, kept))
             pending.append((refine(labels, head[position]), position + 1, kept + 1))
         else:
-            totals[kept : kept + left + 1] += _entropies_within(labels, tail, masses)
+            totals[kept : kept + left + 1] += entropies_within(labels, tail, masses)
     return totals
 
 
-def _entropies_within(labels, columns, masses):
-    """The same for all subsets of the given positions joined to one whose groups are known.
+def entropies_within(
+    labels: IntArray, columns: Sequence[IntArray], masses: FloatArray
+) -> FloatArray:
+    """Return the same for all subsets of the given positions joined to one whose groups are known.
 
     One long vector holds the groups of the rows under every subset, so that each step of the
     enumeration is one pass over it.
@@ -164,7 +188,7 @@ def _entropies_within(labels, columns, masses):
         split = refine(labels, np.tile(column, kept.size))
         labels = np.concatenate([labels, labels.max() + 1 + split])
         kept = np.concatenate([kept, kept + 1])
-    groups = np.bincount(labels, weights=np.tile(masses, kept.size))
+    groups = sums_of_groups(labels, np.tile(masses, kept.size))
     kept_of_group = np.empty(groups.size, dtype=np.int64)
     kept_of_group[labels] = np.repeat(kept, masses.size)
-    return np.bincount(kept_of_group, weights=entropy_terms(groups), minlength=len(columns) + 1)
+    return sums_of_groups(kept_of_group, entropy_terms(groups), len(columns) + 1)

@@ -8,28 +8,44 @@ A distribution is given in one of two ways, and either way the value is exact:
   the table of all sequences is never made.
 """
 
+from collections.abc import Iterator
 from math import log, prod
 
 import numpy as np
+import numpy.typing as npt
 
 from dlm_core._check import choice, sparse_law
 from dlm_core._check import probabilities as probability_table
-from dlm_core.information._entropies import columns_of, entropy_of, rest_labels
+from dlm_core._types import FloatArray
+from dlm_core.information._entropies import (
+    columns_of,
+    entropy_of,
+    entropy_of_groups,
+    rest_labels,
+)
 
 __all__ = ["dual_total_correlation", "entropy", "total_correlation"]
 
 _NATS_PER = {"nats": 1.0, "bits": log(2)}
 
 
-def entropy(p=None, *, support=None, probabilities=None, unit="nats"):
+def entropy(
+    p: npt.ArrayLike | None = None,
+    *,
+    support: npt.ArrayLike | None = None,
+    probabilities: npt.ArrayLike | None = None,
+    unit: str = "nats",
+) -> float:
     r"""Shannon entropy :math:`H(X) = -\sum_x p(x) \log p(x)`.
 
     Parameters
     ----------
     p : array_like, optional
-        Joint table of any shape: nonnegative, sums to one within 1e-9.
+        Joint table of any shape: nonnegative, of sum one within 1e-9 (1e-5 if it comes in
+        float32, 1e-2 in float16), by which it is divided.
     support : array_like of int, shape (N, L), optional
-        In place of ``p``: the distinct sequences, one a row, of symbols >= 0.
+        In place of ``p``: the distinct sequences, one a row, of symbols >= 0. Booleans count as
+        0 and 1.
     probabilities : array_like, shape (N,), optional
         Those of the rows of ``support``; uniform if not given.
     unit : {"nats", "bits"}
@@ -38,12 +54,14 @@ def entropy(p=None, *, support=None, probabilities=None, unit="nats"):
     Returns
     -------
     float
-        The entropy.
+        The entropy, nonnegative.
 
     Raises
     ------
-    TypeError, ValueError
-        If the distribution is given twice or not at all, or is none.
+    TypeError
+        If an array is masked or does not hold numbers (``support``: integers).
+    ValueError
+        If the distribution is given twice or not at all, or is none, or the unit is unknown.
 
     Examples
     --------
@@ -52,11 +70,17 @@ def entropy(p=None, *, support=None, probabilities=None, unit="nats"):
     >>> entropy(support=[[0, 0], [0, 1], [1, 0], [1, 1]], unit="bits")
     2.0
     """
-    scale = _nats_per(unit)
-    return _distribution(p, support, probabilities).entropy() / scale
+    scale = nats_per(unit)
+    return _nonnegative(_distribution(p, support, probabilities).entropy()) / scale
 
 
-def total_correlation(p=None, *, support=None, probabilities=None, unit="nats"):
+def total_correlation(
+    p: npt.ArrayLike | None = None,
+    *,
+    support: npt.ArrayLike | None = None,
+    probabilities: npt.ArrayLike | None = None,
+    unit: str = "nats",
+) -> float:
     r"""Total correlation :math:`TC(X) = \sum_i H(X_i) - H(X)` (Watanabe 1960).
 
     It is the divergence of ``p`` from the product of its marginals: what is lost when all
@@ -72,24 +96,30 @@ def total_correlation(p=None, *, support=None, probabilities=None, unit="nats"):
     Returns
     -------
     float
-        The total correlation, nonnegative up to rounding.
+        The total correlation, nonnegative: what rounding leaves below zero is cut.
 
     Raises
     ------
     TypeError, ValueError
-        If the distribution is given twice or not at all, or is none.
+        As `entropy`.
 
     Examples
     --------
     >>> round(total_correlation([[0.5, 0], [0, 0.5]]), 6)
     0.693147
     """
-    scale = _nats_per(unit)
+    scale = nats_per(unit)
     joint = _distribution(p, support, probabilities)
-    return (joint.sum_of_single_entropies() - joint.entropy()) / scale
+    return _nonnegative(joint.sum_of_single_entropies() - joint.entropy()) / scale
 
 
-def dual_total_correlation(p=None, *, support=None, probabilities=None, unit="nats"):
+def dual_total_correlation(
+    p: npt.ArrayLike | None = None,
+    *,
+    support: npt.ArrayLike | None = None,
+    probabilities: npt.ArrayLike | None = None,
+    unit: str = "nats",
+) -> float:
     r"""Dual total correlation :math:`DTC(X) = H(X) - \sum_i H(X_i \mid X_{-i})` (Han 1978).
 
     The part of the entropy that is shared: what remains when the randomness that is private to
@@ -106,12 +136,12 @@ def dual_total_correlation(p=None, *, support=None, probabilities=None, unit="na
     Returns
     -------
     float
-        The dual total correlation, nonnegative up to rounding.
+        The dual total correlation, nonnegative: what rounding leaves below zero is cut.
 
     Raises
     ------
     TypeError, ValueError
-        If the distribution is given twice or not at all, or is none.
+        As `entropy`.
 
     Examples
     --------
@@ -120,29 +150,30 @@ def dual_total_correlation(p=None, *, support=None, probabilities=None, unit="na
     >>> round(dual_total_correlation(support=[[0] * 256, [1] * 256], unit="bits"), 6)
     1.0
     """
-    scale = _nats_per(unit)
+    scale = nats_per(unit)
     joint = _distribution(p, support, probabilities)
-    return (joint.sum_of_rest_entropies() - (joint.length - 1) * joint.entropy()) / scale
+    private = (joint.length - 1) * joint.entropy()
+    return _nonnegative(joint.sum_of_rest_entropies() - private) / scale
 
 
 class _Table:
     """A distribution given as a dense table."""
 
-    def __init__(self, p):
+    def __init__(self, p: npt.ArrayLike) -> None:
         self.p = probability_table("p", p)
         self.length = self.p.ndim
 
-    def entropy(self):
+    def entropy(self) -> float:
         return entropy_of(self.p)
 
-    def sum_of_single_entropies(self):
+    def sum_of_single_entropies(self) -> float:
         return entropy_of(np.concatenate(_single_marginals(self.p)))
 
-    def sum_of_rest_entropies(self):
+    def sum_of_rest_entropies(self) -> float:
         return sum(entropy_of(rest) for rest in _rest_marginals(self.p))
 
 
-def _single_marginals(p):
+def _single_marginals(p: FloatArray) -> list[FloatArray]:
     """The marginal of each axis, by halving: the passes get shorter and cost two in all."""
     if p.ndim == 1:
         return [p]
@@ -153,7 +184,7 @@ def _single_marginals(p):
     return _single_marginals(left) + _single_marginals(right)
 
 
-def _rest_marginals(p):
+def _rest_marginals(p: FloatArray) -> Iterator[FloatArray]:
     """The marginal of all axes but one, for each, its axes in any order."""
     half = p.ndim // 2
     # numpy adds long rows fast and short ones slowly: turn the table to sum over its last axes.
@@ -162,43 +193,47 @@ def _rest_marginals(p):
     yield from (turned.sum(axis, keepdims=True) for axis in range(p.ndim - half))
 
 
-def _folded(p, half):
+def _folded(p: FloatArray, half: int) -> FloatArray:
     return p.reshape(prod(p.shape[:half]), -1)
 
 
 class _Support:
     """A distribution given by its support."""
 
-    def __init__(self, support, masses):
+    def __init__(self, support: npt.ArrayLike, masses: npt.ArrayLike | None) -> None:
         rows, self.masses = sparse_law(support, masses)
         self.columns = columns_of(rows)
         self.length = len(self.columns)
 
-    def entropy(self):
+    def entropy(self) -> float:
         return entropy_of(self.masses)
 
-    def sum_of_single_entropies(self):
-        return sum(map(self._entropy_of_groups, self.columns))
+    def sum_of_single_entropies(self) -> float:
+        return sum(entropy_of_groups(column, self.masses) for column in self.columns)
 
-    def sum_of_rest_entropies(self):
-        return sum(map(self._entropy_of_groups, rest_labels(self.columns)))
-
-    def _entropy_of_groups(self, labels):
-        return entropy_of(np.bincount(labels, weights=self.masses))
+    def sum_of_rest_entropies(self) -> float:
+        return sum(entropy_of_groups(rest, self.masses) for rest in rest_labels(self.columns))
 
 
-def _distribution(p, support, masses):
-    if (p is None) == (support is None):
-        raise ValueError(
-            "give either the table p or its support, got "
-            + ("neither" if p is None else "both of them")
-        )
-    if support is not None:
-        return _Support(support, masses)
-    if masses is not None:
-        raise ValueError("probabilities must come with support, got them with the table p")
-    return _Table(p)
+def _distribution(
+    p: npt.ArrayLike | None, support: npt.ArrayLike | None, masses: npt.ArrayLike | None
+) -> _Table | _Support:
+    if support is None:
+        if p is None:
+            raise ValueError("give either the table p or its support, got neither")
+        if masses is not None:
+            raise ValueError("probabilities must come with support, got them with the table p")
+        return _Table(p)
+    if p is not None:
+        raise ValueError("give either the table p or its support, got both of them")
+    return _Support(support, masses)
 
 
-def _nats_per(unit):
+def _nonnegative(value: float) -> float:
+    # None of the measures is negative in exact arithmetic; a sum of zeros may be -0.0.
+    return max(value, 0.0) + 0.0
+
+
+def nats_per(unit: str) -> float:
+    """Return how many nats one ``unit`` is; raise ``ValueError`` if it is none."""
     return _NATS_PER[choice("unit", unit, tuple(_NATS_PER))]

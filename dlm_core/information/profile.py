@@ -26,11 +26,12 @@ from dlm_core._check import (
 )
 from dlm_core._types import FloatArray, Rng
 from dlm_core.information._entropies import (
-    _curve,
-    _entropies_of_groups,
-    _entropies_of_marginals,
     columns_of,
+    curve,
+    entropies_of_groups,
+    entropies_of_marginals,
     entropy_of,
+    entropy_of_groups,
     entropy_terms,
     refine,
     rest_labels,
@@ -157,7 +158,7 @@ class InformationProfile:
         return frozen(self.conditional_entropy[:-1] - self.conditional_entropy[1:])
 
     @cached_property
-    def entropy_curve(self) -> FloatArray:
+    def entropycurve(self) -> FloatArray:
         r"""ndarray, shape (L+1,): :math:`H_0 = 0, H_1, \dots, H_L`, in nats."""
         return frozen(np.concatenate([[0.0], np.cumsum(self.conditional_entropy)]))
 
@@ -199,7 +200,7 @@ class InformationProfile:
             If ``p`` is not a table of probabilities.
         """
         p = probabilities("p", p)
-        return cls(_curve(_entropies_of_marginals(p)))
+        return cls(curve(entropies_of_marginals(p)))
 
     @classmethod
     def from_support(
@@ -242,7 +243,7 @@ class InformationProfile:
                 f"L = {length} and N = {size}: InformationProfile.from_support_sampled takes "
                 "random subsets instead"
             )
-        return cls(_curve(_entropies_of_groups(columns_of(rows), masses)))
+        return cls(curve(entropies_of_groups(columns_of(rows), masses)))
 
     @classmethod
     def from_support_sampled(
@@ -288,17 +289,16 @@ class InformationProfile:
         columns = columns_of(rows)
         length = len(columns)
 
-        def entropy_of_groups(labels: npt.NDArray[np.int64]) -> float:
-            return entropy_of(np.bincount(labels, weights=masses))
-
         curves = np.zeros((draws, length + 1))
-        for curve in curves:
+        for draw in curves:
             labels = np.zeros(len(rows), dtype=np.int64)
             for t, position in enumerate(rng.permutation(length)[: length - 2], start=1):
                 labels = refine(labels, columns[position])
-                curve[t] = entropy_of_groups(labels)
-        curves[:, 1] = np.mean([entropy_of_groups(column) for column in columns])
-        curves[:, -2] = np.mean([entropy_of_groups(labels) for labels in rest_labels(columns)])
+                draw[t] = entropy_of_groups(labels, masses)
+        curves[:, 1] = np.mean([entropy_of_groups(column, masses) for column in columns])
+        curves[:, -2] = np.mean(
+            [entropy_of_groups(labels, masses) for labels in rest_labels(columns)]
+        )
         curves[:, 0] = 0.0
         curves[:, -1] = entropy_of(masses)
         return EstimatedProfile.from_draws(np.diff(curves))
