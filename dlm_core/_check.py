@@ -96,6 +96,25 @@ def table_fits(what: str, n_bytes: int) -> None:
         )
 
 
+def count(name: str, value: object, at_least: int, numbers: int) -> int:
+    """Return how many rows are asked for, of ``numbers`` of 8 bytes each; at most 4 GiB in all.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``value`` is no integer, below ``at_least``, or more than fits.
+    """
+    rows = integer(name, value, at_least)
+    n_bytes = 8 * rows * numbers
+    if n_bytes > _MOST_BYTES:
+        raise ValueError(
+            f"{name} must be at most {_MOST_BYTES // (8 * numbers)} here, got {rows}: that many "
+            f"rows of {numbers} numbers need {n_bytes / 2**30:.1f} GiB, more than the "
+            f"{_MOST_BYTES >> 30} GiB allowed"
+        )
+    return rows
+
+
 def boolean(name: str, value: object) -> bool:
     """Return ``value`` as a ``bool``; raise ``TypeError`` if it is none."""
     if not isinstance(value, bool | np.bool_):
@@ -202,7 +221,7 @@ def host_array(name: str, value: object) -> npt.NDArray[Any]:
         return np.asarray(on_host(value))
     except ValueError:
         raise ValueError(f"{name} must have rows of one length, got {shown(value)}") from None
-    except (TypeError, RuntimeError) as error:
+    except Exception as error:  # whatever an object of a class of its own raises
         raise TypeError(f"{name} must be an array, got {_kind(value)}: {error}") from None
 
 

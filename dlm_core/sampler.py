@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy.typing as npt
 
-from dlm_core._check import boolean, instance, integer, number, shown
+from dlm_core._check import boolean, count, instance, number, shown
 from dlm_core._plan import ByConfidence, KnownOrder, positions, prepare
 from dlm_core._torch import torch, tqdm
 from dlm_core._types import IntArray
@@ -258,7 +258,7 @@ def _start(
         raise ValueError(f"give either n or tokens, got {'neither' if n is None else 'both'}")
     where = None if device is None else checked_device("device", device)
     if tokens is None:
-        shape = integer("n", n, 0), schedule.length
+        shape = count("n", n, 0, schedule.length), schedule.length
         return torch.full(shape, ask.mask_id, dtype=torch.int64, device=where or ask.device)
     check_rows(tokens)
     ask.check_symbols(tokens)

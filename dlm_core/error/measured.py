@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlm_core._check import boolean, instance, integer, shown
+from dlm_core._check import boolean, count, instance, shown
 from dlm_core._types import FloatArray
 from dlm_core.information.estimate import Estimate
 from dlm_core.schedules.base import Schedule
@@ -69,7 +69,7 @@ def monte_carlo_kl(
     from dlm_core.sampler import log_likelihood
 
     _check_pair(target, schedule, "sample", "log_prob")
-    n = integer("n", n, 2)
+    n = count("n", n, 2, 1)
     generator = torch_generator(
         "generator", generator, getattr(target, "device", torch.device("cpu"))
     )

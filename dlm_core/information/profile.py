@@ -14,6 +14,7 @@ import scipy  # loads its parts when first asked for
 from dlm_core._check import (
     MOST_POSITIONS,
     boolean,
+    count,
     frozen,
     instance,
     integer,
@@ -284,7 +285,7 @@ class InformationProfile:
             If the support or its probabilities are none, or another argument is out of range.
         """
         rows, masses = sparse_law(support, probabilities)
-        draws = integer("draws", draws, 2)
+        draws = count("draws", draws, 2, len(rows[0]) + 1)
         rng = numpy_generator("rng", rng)
         columns = columns_of(rows)
         length = len(columns)
@@ -444,7 +445,7 @@ class InformationProfile:
         TypeError, ValueError
             If ``parts`` is empty or holds something else.
         """
-        if not isinstance(parts, Iterable):
+        if not isinstance(parts, Iterable) or getattr(parts, "ndim", 1) == 0:
             raise TypeError(
                 f"parts must be several of InformationProfile, got {shown(parts)} of type "
                 f"{type(parts).__name__}"

@@ -24,7 +24,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
-from dlm_core._check import frozen, integer, listable, numpy_generator, table_fits
+from dlm_core._check import count, frozen, listable, numpy_generator, table_fits
 from dlm_core._types import FloatArray, IntArray, Rng
 from dlm_core.schedules.base import Schedule
 
@@ -105,7 +105,7 @@ class _Adaptive(Schedule):
         """Gaps between the chosen numbers, (..., K) ascending, in their order as sizes."""
 
     def sample(self, n: int, rng: Rng) -> IntArray:
-        n, rng = integer("n", n, 0), numpy_generator("rng", rng)
+        n, rng = count("n", n, 0, self.length), numpy_generator("rng", rng)
         chosen = self._sample_chosen(np.full(n, self.length), rng)
         marks = np.empty((n, self.steps + 1), dtype=np.int64)
         marks[:, 0], marks[:, -1] = 0, self.length

@@ -410,7 +410,11 @@ class Schedule(ABC):
             If ``d`` is no dictionary, or arguments of the constructor are missing or superfluous.
         """
         arguments = dict(instance("d", d, dict))
-        return Schedule.named(arguments.pop("schedule", None))(**arguments)
+        try:
+            kind = Schedule.named(arguments.pop("schedule", ""))
+        except ValueError as error:
+            raise ValueError(f"d must name its kind: {error}") from None
+        return kind(**arguments)
 
     def _arguments(self) -> dict[str, Any]:
         """What the constructor was given, by name."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from dlm_core._check import MOST_POSITIONS, frozen, integer, integer_array, numpy_generator
+from dlm_core._check import MOST_POSITIONS, count, frozen, integer_array, numpy_generator
 from dlm_core._types import FloatArray, IntArray, Rng
 from dlm_core.schedules.base import Remembering, residuals
 
@@ -24,7 +24,7 @@ class Deterministic(Remembering):
         """ndarray of int64, shape (steps,): the sizes, positive, with sum ``length``."""
 
     def sample(self, n: int, rng: Rng) -> IntArray:
-        n = integer("n", n, 0)
+        n = count("n", n, 0, self.steps)
         numpy_generator("rng", rng)
         return np.tile(self.sizes, (n, 1))
 

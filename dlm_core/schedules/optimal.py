@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from dlm_core._check import frozen, integer, table_fits
+from dlm_core._check import frozen, integer, real_array, table_fits
 from dlm_core._types import FloatArray, IntArray, Measure
 from dlm_core.information.profile import EstimatedProfile, InformationProfile
 from dlm_core.schedules.base import ForMeasure, measure_weights, residuals
@@ -197,7 +197,10 @@ def _profile(value: Any) -> InformationProfile:
             "profile must be an InformationProfile or its conditional entropies, got "
             "EstimatedProfile: give its fit for the sizes that are best for the estimate"
         )
-    return InformationProfile(value)
+    try:
+        return InformationProfile(real_array("profile", value, ndim=1))
+    except ValueError as error:
+        raise ValueError(f"profile must be an entropy curve: {error}") from None
 
 
 def _next_layer(area: FloatArray, height: FloatArray) -> tuple[FloatArray, IntArray]:

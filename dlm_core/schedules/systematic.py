@@ -21,6 +21,7 @@ import numpy.typing as npt
 from dlm_core._check import (
     NORMALISATION_TOLERANCE,
     boolean,
+    count,
     frozen,
     instance,
     integer,
@@ -77,7 +78,7 @@ class OnePhase(Remembering):
         return frozen(block), frozen((below + 1) / _ONE)
 
     def sample(self, n: int, rng: Rng) -> IntArray:
-        n, rng = integer("n", n, 0), numpy_generator("rng", rng)
+        n, rng = count("n", n, 0, self.steps), numpy_generator("rng", rng)
         return self._sizes_at(self._phases(n, rng))
 
     def _draw_rows(self, rows: IntArray, n: int, seed: list[int]) -> IntArray:
@@ -361,7 +362,7 @@ def _restarts(value: object, length: int) -> tuple[tuple[int, int], ...]:
     """Pairs of increasing positions and positive numbers of steps, as ints."""
     try:
         pairs = [(t, k) for t, k in on_host(value)]
-    except (TypeError, ValueError):
+    except Exception:  # whatever an object of a class of its own raises
         raise TypeError(
             f"restarts must be pairs of a position and a number of steps, got {shown(value)}"
         ) from None
