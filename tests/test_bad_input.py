@@ -128,6 +128,8 @@ def _of_error():
     yield "price_weights", dlm.price_weights, {"schedule": schedule}
     yield "certificate", dlm.certificate, {"schedule": schedule, "profile": PROFILE}
     known = {"total_correlation": 1.0, "dual_total_correlation": 0.5}
+    both = {"schedules": [schedule, dlm.Equal(6, 2)], "standard_errors": 2.0}
+    yield "compare", dlm.compare, {**both, **known}
     yield "certificate of two numbers", dlm.certificate, {"schedule": schedule, **known}
     needed = {"target_error": 0.1, "length": 6, "schedule": "Minimax"}
     yield "steps_for", dlm.steps_for, {**needed, "profile": PROFILE}

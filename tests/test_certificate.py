@@ -187,11 +187,17 @@ def test_steps_for_refuses_what_does_not_fit():
         steps_for(0.1, 30, Equal(30, 3), profile=profile)
     with pytest.raises(ValueError, match=r"schedule must be a subclass of Schedule, got dict"):
         steps_for(0.1, 30, dict, profile=profile)
-    with pytest.raises(ValueError, match=r"TCAdaptive.*got 'TC-adaptive'"):
-        steps_for(0.1, 30, "TC-adaptive", profile=profile)
     for name in ("residuals", "measure_weights", "Schedule", "Linear"):
-        with pytest.raises(ValueError, match="schedule must be a schedule class, its name"):
+        with pytest.raises(ValueError, match="must be the name of a kind, one of .*TCAdaptive"):
             steps_for(0.1, 30, name, profile=profile)
+
+
+def test_a_kind_goes_by_its_class_its_name_or_its_label():
+    profile = InformationProfile.repetition(30, 1.0)
+    for kind in ("TCAdaptive", "TC-adaptive", "tcadaptive"):
+        assert steps_for(0.5, 30, kind, profile=profile) == steps_for(
+            0.5, 30, TCAdaptive, profile=profile
+        )
 
 
 MEASURED = EstimatedProfile.from_draws(

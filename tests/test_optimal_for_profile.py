@@ -105,7 +105,7 @@ def test_round_trip_and_arguments():
         OptimalForProfile(InformationProfile([1.0, 0.5]), 3)
     with pytest.raises(ValueError, match="nonincreasing"):
         OptimalForProfile([0.5, 1.0], 1)
-    with pytest.raises(TypeError, match="conditional_entropy"):
+    with pytest.raises(TypeError, match="profile"):
         OptimalForProfile("tc", 1)
     same = OptimalForProfile([0.7, 0.7, 0.0], 2)
     assert same == OptimalForProfile(InformationProfile([0.7, 0.7, -0.0]), 2)

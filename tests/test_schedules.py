@@ -231,7 +231,7 @@ def test_bad_sizes_are_refused(sizes, error):
 
 @pytest.mark.parametrize("kind", ["Linear", "_Baseline", None, ["TCAdaptive"]])
 def test_unknown_kinds_are_refused(kind):
-    with pytest.raises(ValueError, match="schedule must be one of"):
+    with pytest.raises(ValueError, match="schedule must be the name of a kind"):
         Schedule.from_dict({"schedule": kind, "length": 4, "steps": 2})
     with pytest.raises(TypeError, match="d must be of type dict"):
         Schedule.from_dict(5)
@@ -431,7 +431,7 @@ def test_a_kind_is_found_by_its_name_or_label():
     assert Schedule.from_dict({"schedule": "equal", "length": 4, "steps": 2}) == Equal(4, 2)
     with pytest.raises(ValueError, match="one of BestDeterministic, Cosine.* got 'Linear'"):
         Schedule.named("Linear")
-    with pytest.raises(ValueError, match="schedule must be one of"):
+    with pytest.raises(ValueError, match="schedule must be the name of a kind"):
         Schedule.named(TCAdaptive)
     assert not {"OnePhase", "Deterministic", "_Baseline", "_Adaptive"} & set(Schedule._kinds)
 

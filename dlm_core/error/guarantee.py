@@ -519,7 +519,7 @@ def compare(
     >>> [round(made.value, 4) for made in table.certificates]
     [0.3887, 1.0]
     """
-    if isinstance(schedules, Schedule) or not isinstance(schedules, Iterable):
+    if not isinstance(schedules, Iterable) or getattr(schedules, "ndim", 1) == 0:
         raise TypeError(f"schedules must be several of Schedule, got {shown(schedules)}")
     several = [instance("schedules", schedule, Schedule) for schedule in schedules]
     if not several:

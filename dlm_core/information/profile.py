@@ -159,7 +159,7 @@ class InformationProfile:
         return frozen(self.conditional_entropy[:-1] - self.conditional_entropy[1:])
 
     @cached_property
-    def entropycurve(self) -> FloatArray:
+    def entropy_curve(self) -> FloatArray:
         r"""ndarray, shape (L+1,): :math:`H_0 = 0, H_1, \dots, H_L`, in nats."""
         return frozen(np.concatenate([[0.0], np.cumsum(self.conditional_entropy)]))
 

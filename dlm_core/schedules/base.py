@@ -194,8 +194,9 @@ class Schedule(ABC):
                 names = [x for x in (kind.__name__, kind.label) if isinstance(x, str)]
                 if _plain_name(name) in map(_plain_name, names):
                     return kind
+        names = sorted(name for name in Schedule._kinds if not name.startswith("_"))
         raise ValueError(
-            f"schedule must be one of {', '.join(sorted(Schedule._kinds))}, got {shown(name)}"
+            f"schedule must be the name of a kind, one of {', '.join(names)}, got {shown(name)}"
         )
 
     @classmethod

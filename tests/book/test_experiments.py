@@ -452,7 +452,11 @@ def dependent(tmp_path, monkeypatch):
         ("book/bookkit/figures.py", "import numpy as np\n", "import numpy\n"),
         ("book/bookkit/records.py", "import json\n", "import json as j\n"),
         ("dlm_core/__init__.py", "0.2.0", "0.3.0"),
-        ("dlm_core/sampler.py", "import torch\n", "import torch\n\n\n\n"),
+        (
+            "dlm_core/sampler.py",
+            "from dataclasses import dataclass\n",
+            "from dataclasses import dataclass\n\n\n",
+        ),
         ("book/experiments/beneath.py", "scale = 2", "scale = (2)"),
         ("book/experiments/toy.ipynb", "A table.", "A small table."),
         ("book/experiments/toy.ipynb", "# of two", "# of 2"),
