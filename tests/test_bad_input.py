@@ -200,7 +200,7 @@ ROOMS = {
 NOT_CALLED = {
     "Bound",
     "Certificate",
-    "EstimatedTarget",
+    "Comparison",
     "Generation",
     "Schedule",
     "Steps",

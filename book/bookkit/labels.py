@@ -9,6 +9,7 @@ from dlm_core.schedules import (
     Equal,
     Geometric,
     Minimax,
+    ShiftedEqual,
     TCAdaptive,
 )
 
@@ -25,6 +26,8 @@ _KINDS = {
     "minimax DTC": partial(Minimax, measure="dtc"),
     "minimax both": partial(Minimax, measure="min"),
     "minimax product": partial(Minimax, measure="product"),
+    "minimax sum": partial(Minimax, measure="sum"),
+    "shifted equal": ShiftedEqual,
 }
 
 

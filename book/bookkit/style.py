@@ -10,15 +10,6 @@ WIDTH = 7.2
 INK = "#333333"
 BOUND = {"color": "#767676", "linewidth": 1.3}
 
-_NAMES = {
-    "TCAdaptive": "TC-adaptive",
-    "DTCAdaptive": "DTC-adaptive",
-    "Equal": "equal",
-    "Cosine": "cosine",
-    "Geometric": "geometric",
-    "BestDeterministic": "best deterministic",
-    "OptimalForProfile": "optimal for the profile",
-}
 # Mostly Okabe and Ito's colours, which colour-blind readers can tell apart.
 _LOOKS = {
     "TC-adaptive": ("#0072B2", "o", "-"),
@@ -32,6 +23,8 @@ _LOOKS = {
     "minimax DTC": ("#56B4E9", "d", "-"),
     "minimax both": ("#6A3D9A", "p", "-"),
     "minimax product": ("#8B5A2B", "h", "-."),
+    "minimax sum": ("#CC3311", "8", "-."),
+    "shifted equal": ("#4D4D4D", "<", "--"),
 }
 
 
@@ -76,17 +69,17 @@ def look(schedule):
     Parameters
     ----------
     schedule : Schedule, type or str
-        A schedule, its class, or its name in figures, such as ``"minimax TC"``.
+        A schedule, its class, or its label, such as ``"minimax TC"``.
 
     Raises
     ------
-    KeyError
-        If this kind of schedule has no look yet.
+    ValueError
+        If no look is known for it.
     """
-    if isinstance(schedule, str):
-        label = schedule
-    else:
-        kind = schedule if isinstance(schedule, type) else type(schedule)
-        label = _NAMES[kind.__name__]
+    label = schedule if isinstance(schedule, str) else getattr(schedule, "label", None)
+    if not isinstance(label, str) or label not in _LOOKS:
+        raise ValueError(
+            f"schedule must have one of the labels {', '.join(_LOOKS)}, got {schedule!r}"
+        )
     color, marker, linestyle = _LOOKS[label]
     return {"label": label, "color": color, "marker": marker, "linestyle": linestyle}

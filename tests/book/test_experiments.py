@@ -34,6 +34,7 @@ from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import dlm_core
+from dlm_core.schedules import FixedSizes
 
 BIN = Path(sys.executable).parent
 DEADLINE = 90
@@ -602,12 +603,13 @@ def test_a_label_makes_the_schedule_that_is_drawn_under_it():
     for label in labels._KINDS:
         made = schedule(label, 12, 3)
         assert (made.length, made.steps) == (12, 3)
-        assert style.look(label)["label"] == label
-        if not label.startswith("minimax"):
-            assert style.look(made)["label"] == label
+        assert made.label == label
+        assert style.look(made) == style.look(label)
     assert schedule("minimax both", 12, 3).measure == "min"
     with pytest.raises(ValueError, match="got 'TC'"):
         schedule("TC", 12, 3)
+    with pytest.raises(ValueError, match="one of the labels TC-adaptive, .*FixedSizes"):
+        style.look(FixedSizes([1, 2]))
 
 
 # --- what is refused ---
