@@ -265,8 +265,8 @@ class ShiftedEqual(OnePhase):
     :math:`1/S`, :math:`S = (L-1)/(K-1)`. The residual at ``j`` is
     :math:`\sum_{1 \le r < S} (1 - r/S) = (S-1)/2 + f(1-f)/(2S)` with ``f`` the fraction of ``S``,
     less only within ``S`` of the end: so that the error is about :math:`(S-1)/2` times what one
-    token's entropy falls, whatever the length (theorem "price of shifted equal sizes" of the
-    book), and the coefficient for the measure ``"sum"`` about half that of ``Equal``.
+    token's entropy falls, whatever the length, and the coefficient for the measure ``"sum"`` about
+    half that of ``Equal``.
 
     With restarts the same holds in each segment, of :math:`l_i` positions and :math:`k_i` blocks,
     with chances :math:`(k_i - 1)/(l_i - 1)`. For a length ``l < L`` the last ``l`` positions keep
