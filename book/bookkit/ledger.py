@@ -369,7 +369,9 @@ def _unpacked(name, value, axes=_MOST_AXES):
         )
     if type(value) in (list, tuple):
         if not axes:
-            raise ValueError(f"{name} must have at most {_MOST_AXES} axes, got more levels of lists")
+            raise ValueError(
+                f"{name} must have at most {_MOST_AXES} axes, got more levels of lists"
+            )
         parts = [_unpacked(name, part, axes - 1) for part in value]
         if len({part.shape for part in parts}) > 1:
             raise ValueError(f"{name} must have rows of one length")
