@@ -550,7 +550,7 @@ def test_what_the_rows_do_not_depend_on_costs_nothing(dependent, path, old, new)
     [
         ("book/bookkit/examples.py", "noise=0.1", "noise=0.2", "bookkit.examples"),
         ("book/bookkit/sweeps.py", ">> 1", ">> 2", "bookkit.sweeps"),
-        ("book/bookkit/sweeps.py", "PQefdU", "efdU", "bookkit.sweeps"),
+        ("book/bookkit/sweeps.py", "QPefdU", "QPefd", "bookkit.sweeps"),
         ("dlm_core/_check.py", "import numpy as np\n", "import numpy\n", "dlm_core._check"),
         # imported within a function of a module of a module
         (
