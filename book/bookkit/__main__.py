@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from bookkit.records import (
     commit,
     device_in_words,
     digest,
+    facts_digest,
     file_digest,
     missing,
     plain_name,
@@ -29,7 +31,6 @@ from bookkit.records import (
     write,
 )
 from bookkit.sources import digest_of
-from bookkit.workers import PATIENCE, Run, client_of, differing
 from dlm_core import __version__
 
 try:
@@ -37,8 +38,12 @@ try:
 
     from bookkit.experiments import catalogue
     from bookkit.notebooks import check_requirements, execute
+    from bookkit.workers import PATIENCE, Run, client_of, differing
 except ModuleNotFoundError as error:
     print(missing(error.name), file=sys.stderr)
+    sys.exit(2)
+except Refused as refusal:  # a variable of the environment
+    print(refusal, file=sys.stderr)
     sys.exit(2)
 
 
@@ -176,18 +181,24 @@ def _list_command(options):
             path = results / f"{name}.{profile}.json"
             words = ", ".join(f"{key}={value}" for key, value in changes.items())
             print(f"  {profile:<6} {words or 'the parameters of the notebook'}")
-            print(f"         {_state(path, _again(name, profile))}")
+            print(f"         {_state(path, experiment, _again(name, profile))}")
     return 0
 
 
-def _state(path, again):
+def _state(path, experiment, again):
     if not path.exists():
         return "not recorded"
     try:
-        facts = read_record(path, again).provenance
+        record = read_record(path, again)
+        changes = record.changes_in(experiment)
     except ValueError as error:
         return str(error)
-    return f"recorded {facts['date']} on {facts['device']}"
+    facts = record.provenance
+    line = f"recorded {facts['date']} on {facts['device']}"
+    if not changes:
+        return line
+    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+    return f"{line}; since changed: {', '.join(changes[:3])}{more}"
 
 
 def _run_command(options):
@@ -255,6 +266,7 @@ def _recorded(experiment, changes, run, target, provenance):
         # In this order: the result names the notebook, and an older one does not fit.
         write(beside, log)
         provenance["notebook"] = file_digest(beside)
+        provenance["facts"] = facts_digest(provenance)
         write(target, json.dumps({"provenance": provenance, "sweeps": sweeps}, indent=1) + "\n")
     except OSError as error:
         print(f"{target} cannot be written: {error}", file=sys.stderr)
@@ -328,4 +340,7 @@ def _changes(pairs, experiment):
 
 
 if __name__ == "__main__":
+    # `list | head` ends the list. A run outlives what reads its words.
+    if sys.argv[1:2] == ["list"] and hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(main())

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from bookkit.records import Refused, choices, plain
+from bookkit.records import Refused, choices, plain_name
 from bookkit.sources import digest_of, joined, measuring_cells, modules_read
+from bookkit.sweeps import plain
 
 PROFILES = ("paper", "gpu")  # besides "quick", which changes no parameter
 
@@ -83,7 +84,11 @@ class Experiment:
 
 def catalogue(folder):
     """All experiments of a folder by name, their profiles checked."""
+    if not folder.is_dir():
+        raise Refused(f"the experiments folder {folder} is not there")
     paths = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
+    for name in paths:
+        plain_name(f"the name of {name}.ipynb", name)
     for name in _overrides(folder):
         if name not in paths:
             raise Refused(f"profiles.yml names the unknown experiment {name!r}{choices(paths)}")
@@ -108,10 +113,10 @@ def read(path):
 def _overrides(folder):
     """What profiles.yml says: experiment to profile to parameters."""
     path = folder / "profiles.yml"
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
     try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
         overrides = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise Refused(f"{path.name} must be YAML: {error}") from None
     levels = [overrides, *overrides.values()] if isinstance(overrides, dict) else [overrides]
     levels += [
@@ -132,7 +137,7 @@ def cells_of(path):
             (cell["cell_type"], cell["metadata"].get("tags", []), "".join(cell["source"]))
             for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
         ]
-    except (ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError):
         raise Refused(f"{path.name} must be a notebook of nbformat 4") from None
 
 

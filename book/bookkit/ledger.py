@@ -26,6 +26,13 @@ MIME_TYPE = "application/vnd.dlm-core.check+json"
 # Deviations below this size are rounding: printed digits of theirs would differ between machines.
 _ROUNDING = Fraction(1e-9)
 
+# The types of numbers. A subclass may mean more than its number, or give another one on asking.
+_BOOLEANS = {bool, np.bool_}
+_INTEGERS = {int, *(np.dtype(code).type for code in np.typecodes["AllInteger"])}
+_FLOATS = {float, *(np.dtype(code).type for code in np.typecodes["Float"])}
+
+_MOST_AXES = 32  # which numpy can iterate over
+
 _RELATIONS = {"equals": "=", "at_most": "<=", "at_least": ">="}
 
 _CHOICES = {"relation": (*_RELATIONS.values(), "≈"), "verdict": ("holds", "FAILS")}
@@ -143,14 +150,16 @@ def check(
         What is compared, in a few words.
     measured : number, or array or nested list of numbers
         The value that the code obtained: real numbers (integers, Fractions, floats of any width,
-        tensors of them), or booleans.
+        tensors of them), or booleans; of at most 32 axes. Of subclasses, which may have an
+        arithmetic of their own, there are none.
     equals, at_most, at_least : like ``measured``
         Exactly one of them: what it must equal, or its upper or lower bound. Finite, and of the
         shape of ``measured``, or one number for all its entries. Booleans are compared with
         booleans, by ``equals``.
     rtol, atol : float
         Allowance for rounding where a side holds floats: the allowed deviation of an entry is
-        ``atol + rtol * abs(expected) + sigmas * standard_error``; ``rtol < 1``.
+        ``atol + rtol * abs(expected) + sigmas * standard_error``; ``rtol < 1``, and both at most
+        1e-9 for a bound.
     standard_error : like ``measured``, optional
         Of a ``measured`` that was sampled, for ``equals``: positive, of the shape of ``measured``
         or one number for all its entries. The row then says how many standard errors the two are
@@ -164,7 +173,7 @@ def check(
     ------
     TypeError
         If an argument is not of the kind above: complex numbers, text, times, masked arrays,
-        estimates (give their ``.value``), None.
+        subclasses, tensors without data, estimates (give their ``.value``), None.
     ValueError
         If not exactly one of the three comparisons is given, there is nothing to compare, the
         shapes differ, an allowance or expected value is out of range, or the allowance is so wide
@@ -192,6 +201,12 @@ def check(
             f"got measured {kind} and {comparison} {kind_expected}"
         )
     rtol, atol = _tolerance("rtol", rtol, below=1), _tolerance("atol", atol)
+    if comparison != "equals" and max(rtol, atol) > _ROUNDING:
+        name_of, wide = ("rtol", rtol) if rtol > _ROUNDING else ("atol", atol)
+        raise ValueError(
+            f"{name_of} must be at most 1e-9 for {comparison}, got {_significant(wide, 6)}: "
+            "a bound allows for rounding, and for nothing else"
+        )
     errors, sigmas = _sampling(standard_error, sigmas, comparison, measured.shape)
     exact = "float" not in (kind, kind_expected)
     if exact:
@@ -345,28 +360,34 @@ def _numbers(name, value):
     return array, "float" if "float" in kinds else kinds.pop() if kinds else "exact"
 
 
-def _unpacked(name, value):
+def _unpacked(name, value, axes=_MOST_AXES):
     """Return a number, an array, a tensor, or lists of them as an array of dtype object."""
     rule = f"{name} must hold real numbers or booleans in plain arrays or lists"
     if hasattr(value, "value") and hasattr(value, "standard_error"):
         raise TypeError(
             f"{rule}, got {value!r}: give its .value, and its .standard_error beside it"
         )
-    if isinstance(value, list | tuple):
-        parts = [_unpacked(name, part) for part in value]
+    if type(value) in (list, tuple):
+        if not axes:
+            raise ValueError(
+                f"{name} must have at most {_MOST_AXES} axes, got more levels of lists"
+            )
+        parts = [_unpacked(name, part, axes - 1) for part in value]
         if len({part.shape for part in parts}) > 1:
             raise ValueError(f"{name} must have rows of one length")
         return np.stack(parts) if parts else np.empty(0, dtype=object)
-    host = on_host(value)
-    if host is not value:
-        try:
+    try:
+        host = on_host(value)
+        if host is not value:
             host = np.asarray(host)
-        except (TypeError, RuntimeError) as error:
-            raise TypeError(f"{rule}, got a tensor of {value.dtype}: {error}") from None
+    except (TypeError, RuntimeError) as error:
+        raise TypeError(f"{rule}, got a tensor of {value.dtype}: {error}") from None
     # A subclass may mean more than its numbers: a mask, a unit.
     if type(host) is np.ndarray:
         if host.dtype.kind not in "biufO":
             raise TypeError(f"{rule}, got the dtype {host.dtype}")
+        if host.ndim > axes:
+            raise ValueError(f"{name} must have at most {_MOST_AXES} axes, got more")
         for leaf in host.flat if host.dtype.kind == "O" else ():
             if _kind(leaf) != "exact":
                 raise TypeError(
@@ -382,14 +403,13 @@ def _unpacked(name, value):
 
 
 def _kind(leaf):
-    if isinstance(leaf, bool | np.bool_):
+    if type(leaf) in _BOOLEANS:
         return "boolean"
-    # to numpy a span of time is an integer
-    if isinstance(leaf, int | np.integer | Fraction) and not isinstance(leaf, np.timedelta64):
+    if type(leaf) in _INTEGERS or (
+        type(leaf) is Fraction and {type(leaf.numerator), type(leaf.denominator)} <= _INTEGERS
+    ):
         return "exact"
-    if isinstance(leaf, float | np.floating):
-        return "float"
-    return None
+    return "float" if type(leaf) in _FLOATS else None
 
 
 def _fraction(leaf):

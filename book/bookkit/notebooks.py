@@ -21,7 +21,14 @@ from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from nbclient import NotebookClient
 
 from bookkit.records import ROOT, Refused, missing, write
-from bookkit.workers import VARIABLE
+
+try:
+    from bookkit.workers import VARIABLE
+except Refused as refusal:
+    if __name__ != "__main__":
+        raise
+    print(refusal, file=sys.stderr)
+    sys.exit(2)
 
 BOOK = ROOT / "book"
 PATIENCE = 60  # seconds for a kernel to answer
@@ -139,7 +146,14 @@ def _without_folders(output, path):
 
 
 if __name__ == "__main__":
-    for chapter in map(Path, sys.argv[1:] or sorted(BOOK.glob("*.ipynb"))):
+    chapters = [Path(name) for name in sys.argv[1:]] or sorted(BOOK.glob("*.ipynb"))
+    for chapter in chapters:
+        try:
+            nbformat.read(chapter, 4)
+        except (OSError, ValueError, nbformat.ValidationError):
+            print(f"{chapter} must be a notebook of nbformat 4", file=sys.stderr)
+            sys.exit(2)
+    for chapter in chapters:
         print(chapter, flush=True)
         notebook = refresh(chapter)
         if chapter.stem == "intro":

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
-from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -63,11 +62,14 @@ class Recorded:
         """
         from bookkit.experiments import read  # which has need of this module
 
-        facts = self.provenance
-        path = book_folder("experiments") / f"{facts['experiment']}.ipynb"
+        path = book_folder("experiments") / f"{self.provenance['experiment']}.ipynb"
         if not path.exists():
             return [f"there is no {path.name}"]
-        experiment = read(path)
+        return self.changes_in(read(path))
+
+    def changes_in(self, experiment):
+        """What of an `Experiment` is not as it was recorded: see `changes`."""
+        facts = self.provenance
         changes = []
         if experiment.source != facts["source"]:
             changes.append("the measuring cells")
@@ -168,21 +170,63 @@ def read_record(path, again):
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         record = Recorded(content["provenance"], content["sweeps"])
-        rows, notebook = record.provenance["rows"], record.provenance["notebook"]
-    except (ValueError, TypeError, KeyError):
-        raise ValueError(f"{path.name} is not a whole record: record it again by {again}") from None
-    if digest(record.sweeps) != rows:
+        _check_whole(record)
+        rows, facts = digest(record.sweeps), facts_digest(record.provenance)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(
-            f"{path.name} was changed after it was recorded (its rows do not have the hash that "
-            f"was recorded with them): restore it, or record it again by {again}"
-        )
+            f"{path.name} is not a whole record ({error}): record it again by {again}"
+        ) from None
+    provenance = record.provenance
+    own = f"{provenance['experiment']}.{provenance['profile']}.json"
+    if path.name != own:
+        raise ValueError(f"{path.name} holds the record {own}: record it again by {again}")
+    # Records made before there was a digest of the facts lack it.
+    for what, found, stored in [
+        ("rows", rows, provenance["rows"]),
+        ("facts", facts, provenance.get("facts", facts)),
+    ]:
+        if found != stored:
+            raise ValueError(
+                f"{path.name} was changed after it was recorded (its {what} do not have the hash "
+                f"that was recorded with them): restore it, or record it again by {again}"
+            )
     beside = path.with_suffix(".ipynb")
-    if not beside.exists() or file_digest(beside) != notebook:
+    if not beside.is_file() or file_digest(beside) != provenance["notebook"]:
         raise ValueError(
             f"{beside.name} is not the notebook that gave {path.name} (a recording was cut off, or "
             f"one of the two was changed): restore both, or record them again by {again}"
         )
     return record
+
+
+# What is asked of a provenance, here and on the pages, and its types.
+_FACTS = {
+    **dict.fromkeys(["experiment", "profile", "device", "date", "commit"], (str,)),
+    **dict.fromkeys(["source", "rows", "notebook"], (str,)),
+    **dict.fromkeys(["parameters", "modules"], (dict,)),
+    **dict.fromkeys(["resumed", "seconds", "point_seconds"], (int, float)),
+}
+
+
+def _check_whole(record):
+    """Raise a ValueError that names what a record lacks."""
+    if not isinstance(record.provenance, dict):
+        raise ValueError("its provenance is no mapping")
+    for name, types in _FACTS.items():
+        given = record.provenance.get(name, {} if name == "modules" else None)  # older ones lack it
+        if type(given) not in types:
+            words = " or ".join(kind.__name__ for kind in types)
+            raise ValueError(f"its provenance must have {name!r}, of type {words}")
+    if not isinstance(record.sweeps, dict) or not record.sweeps:
+        raise ValueError("it has no sweeps")
+    for name, rows in record.sweeps.items():
+        if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+            raise ValueError(f"its sweep {name!r} is no list of rows")
+
+
+def facts_digest(provenance):
+    """The digest of a provenance, without the entry that holds it."""
+    return digest({name: fact for name, fact in provenance.items() if name != "facts"})
 
 
 def plain_name(what, name):
@@ -208,34 +252,6 @@ def digest(value):
 
 def file_digest(path):
     return sha256(path.read_bytes()).hexdigest()
-
-
-def plain(name, value):
-    """Return ``value`` if JSON gives it back unchanged; name the place where it does not."""
-    if isinstance(value, list):
-        return [plain(f"{name}[{i}]", entry) for i, entry in enumerate(value)]
-    if isinstance(value, float):
-        if not isfinite(value):
-            raise ValueError(f"{name} must be finite, got {value}")
-        return float(value)
-    if not isinstance(value, bool | int | str):
-        raise TypeError(
-            f"{name} must be a bool, int, float, str or a list of them, "
-            f"got {value!r} of type {type(value).__name__}"
-        )
-    return value
-
-
-def without_numpy(value):
-    """Numpy's scalars as Python's, equal to them, and arrays of one axis as lists; else as it is.
-
-    Not so extended precision, times and masked arrays, which have no equal.
-    """
-    if isinstance(value, np.generic) and value.dtype.char in "?bhilqpBHILQPefdU":
-        return value.item()
-    if isinstance(value, np.ndarray) and value.ndim == 1 and not np.ma.isMaskedArray(value):
-        value = list(value)
-    return [without_numpy(entry) for entry in value] if isinstance(value, list) else value
 
 
 def write(path, text):

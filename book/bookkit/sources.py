@@ -13,7 +13,8 @@ from bookkit.records import Refused, digest
 
 # Packages whose names are found in a table, `_HOME`, when they are first asked for.
 _LAZY = {"bookkit": bookkit, "dlm_core": dlm_core}
-# It makes the seeds and the rows. What it imports in turn carries rows, and never makes one.
+# It makes the rows, and what values they may hold. What it imports in turn carries rows and never
+# changes one; of it only the digest that seeds are made of matters, which a test pins.
 _LEAF = "bookkit.sweeps"
 
 

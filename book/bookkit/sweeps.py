@@ -13,8 +13,11 @@ import os
 import time
 from copy import deepcopy
 from functools import partial
+from math import isfinite
 
-from bookkit.records import digest, plain, without_numpy
+import numpy as np
+
+from bookkit.records import digest
 from bookkit.workers import VARIABLE, Run, sweep_on_workers
 from dlm_core._check import integer
 
@@ -113,3 +116,31 @@ def measured(measure, point, seed):
         for key, value in result.items()
     }
     return {**point, **result, "seed": seed, "seconds": round(seconds, 6)}
+
+
+def plain(name, value):
+    """Return ``value`` if JSON gives it back unchanged; name the place where it does not."""
+    if isinstance(value, list):
+        return [plain(f"{name}[{i}]", entry) for i, entry in enumerate(value)]
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise ValueError(f"{name} must be finite, got {value}")
+        return float(value)
+    if not isinstance(value, bool | int | str):
+        raise TypeError(
+            f"{name} must be a bool, int, float, str or a list of them, "
+            f"got {value!r} of type {type(value).__name__}"
+        )
+    return value
+
+
+def without_numpy(value):
+    """Numpy's scalars as Python's, equal to them, and arrays of one axis as lists; else as it is.
+
+    Not so extended precision, times and masked arrays, which have no equal.
+    """
+    if isinstance(value, np.generic) and value.dtype.char in "?bhilqpBHILQPefdU":
+        return value.item()
+    if isinstance(value, np.ndarray) and value.ndim == 1 and not np.ma.isMaskedArray(value):
+        value = list(value)
+    return [without_numpy(entry) for entry in value] if isinstance(value, list) else value

@@ -13,8 +13,10 @@ import sys
 import traceback
 from collections import Counter, deque
 from contextlib import closing, contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
+from math import inf
 from multiprocessing.connection import wait
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -23,10 +25,22 @@ from time import monotonic
 
 from bookkit.records import Refused, digest, versions, write
 
+
+def _patience():
+    given = os.environ.get("DLM_PATIENCE", "60")
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < inf:
+        raise Refused(f"DLM_PATIENCE must be a positive number of seconds, got {given!r}")
+    return seconds
+
+
 # Set for the kernel of an experiment that the command runs: a `Run` as JSON.
 VARIABLE = "DLM_SWEEP"
 # Seconds for a scheduler to answer, and to have a worker again.
-PATIENCE = float(os.environ.get("DLM_PATIENCE", 60))
+PATIENCE = _patience()
 
 _swept = {}  # in the kernel: the sweeps of its run, in order; None for one that has not ended
 
@@ -82,7 +96,7 @@ class Run:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def leave(self, name, found):
-        _swept[name] = found
+        _swept[name] = deepcopy(found)  # the notebook may change the rows that it is given
         write(Path(self.state), json.dumps(_swept))
 
     def keep(self, path, name, row):

@@ -254,6 +254,7 @@ def test_workers_give_the_rows_of_a_serial_sweep(result):
 
 def test_provenance_says_where_a_result_comes_from(result):
     facts = dict(result.provenance)
+    assert facts.pop("facts") == records.digest(facts)
     for name in ("source", "modules", "device", "date", "notebook"):
         facts.pop(name)
     assert {name: facts.pop(name) for name in records.versions()} == records.versions()
@@ -361,6 +362,76 @@ def test_a_changed_number_is_refused(copied):
     copied.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"toy.paper.json was changed after it was recorded"):
         load("toy", "paper")
+
+
+def test_a_changed_fact_is_refused(copied):
+    content = json.loads(copied.read_text())
+    content["provenance"]["device"] = "a faster one"
+    copied.write_text(json.dumps(content))
+    with pytest.raises(
+        ValueError, match=r"changed after it was recorded \(its facts do not .* run"
+    ):
+        load("toy", "paper")
+    del content["provenance"]["facts"]  # as in records that were made before
+    copied.write_text(json.dumps(content))
+    assert load("toy", "paper").provenance["device"] == "a faster one"
+
+
+def test_a_record_is_that_of_its_file(copied):
+    for kind in ("json", "ipynb"):
+        shutil.copy(copied.with_suffix(f".{kind}"), copied.with_name(f"deadly.paper.{kind}"))
+        shutil.copy(copied.with_suffix(f".{kind}"), copied.with_name(f"toy.gpu.{kind}"))
+    for name, profile in [("deadly", "paper"), ("toy", "gpu")]:
+        words = f"{name}.{profile}.json holds the record toy.paper.json: .* run {name} --profile"
+        with pytest.raises(ValueError, match=words):
+            load(name, profile)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda content: content["provenance"].pop("date"), "must have 'date', of type str"),
+        (lambda content: content["provenance"].update(resumed="0"), "'resumed', of type int"),
+        (lambda content: content["provenance"].update(seed=float("nan")), "not JSON compliant"),
+        (lambda content: content["sweeps"]["draw"][0].update(value=float("nan")), "not JSON compl"),
+        (lambda content: content["sweeps"].update(draw=[]), "its sweep 'draw' is no list of rows"),
+        (lambda content: content["sweeps"].clear(), "it has no sweeps"),
+        (lambda content: content.pop("sweeps"), "sweeps"),
+    ],
+)
+def test_a_damaged_record_is_named_and_does_not_end_the_list(copied, toy, damage, words, capsys):
+    content = json.loads(copied.read_text())
+    damage(content)
+    copied.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"toy.paper.json is not a whole record") as caught:
+        load("toy", "paper")
+    assert words in str(caught.value)
+    assert workshop.main(["list", "--experiments", str(toy[0] / "book/experiments")]) == 0
+    printed = capsys.readouterr().out
+    assert f"         {caught.value}\n" in printed and "ufunc: A toy" in printed
+
+
+def test_list_says_what_has_changed_since(copied, tmp_path, capsys):
+    write_notebook(tmp_path / "toy.ipynb", TOY_PARAMETERS, TOY.replace("[k] * 2", "[k] * 3"))
+    assert workshop.main(["list", "--experiments", str(tmp_path)]) == 0
+    assert "not recorded" in capsys.readouterr().out
+    (tmp_path / "profiles.yml").write_text("toy: {paper: {n: 6}}")
+    assert workshop.main(["list", "--experiments", str(tmp_path)]) == 0
+    words = "; since changed: the measuring cells, the parameters of profile paper\n"
+    assert words in capsys.readouterr().out
+
+
+def test_a_list_may_be_cut_off(toy):
+    with subprocess.Popen(
+        [BIN / "python", "-u", "-m", "bookkit", "list"],
+        cwd=toy[0],
+        env=os.environ | {"PYTHONPATH": f"{toy[0]}:{toy[0]}/book"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == -signal.SIGPIPE
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"provenance": {}, "sweeps": {}}'])
@@ -479,6 +550,7 @@ def test_what_the_rows_do_not_depend_on_costs_nothing(dependent, path, old, new)
     [
         ("book/bookkit/examples.py", "noise=0.1", "noise=0.2", "bookkit.examples"),
         ("book/bookkit/sweeps.py", ">> 1", ">> 2", "bookkit.sweeps"),
+        ("book/bookkit/sweeps.py", "QPefdU", "QPefd", "bookkit.sweeps"),
         ("dlm_core/_check.py", "import numpy as np\n", "import numpy\n", "dlm_core._check"),
         # imported within a function of a module of a module
         (
@@ -683,6 +755,49 @@ def test_a_wrong_folder_is_refused(parameters, profiles, message, tmp_path, caps
     with pytest.raises(SystemExit):
         workshop.main(["list", "--experiments", str(tmp_path), "--results", str(tmp_path)])
     assert message in capsys.readouterr().err
+
+
+def refused(folder, capsys):
+    with pytest.raises(SystemExit) as caught:
+        workshop.main(["list", "--experiments", str(folder), "--results", str(folder)])
+    assert caught.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_what_cannot_be_read_is_named(tmp_path, capsys):
+    assert "nowhere is not there" in refused(tmp_path / "nowhere", capsys)
+    write_notebook(tmp_path / "a b.ipynb", "n = 3")
+    assert "the name of a b.ipynb must consist of letters" in refused(tmp_path, capsys)
+    (tmp_path / "a b.ipynb").rename(tmp_path / "toy.ipynb")
+    (tmp_path / "profiles.yml").write_bytes(b"\xff\xfe")
+    assert "profiles.yml must be YAML: 'utf-8' codec" in refused(tmp_path, capsys)
+    (tmp_path / "profiles.yml").unlink()
+    (tmp_path / "d.ipynb").mkdir()
+    assert "d.ipynb must be a notebook" in refused(tmp_path, capsys)
+
+
+@pytest.mark.parametrize("module", ["bookkit", "bookkit.notebooks"])
+@pytest.mark.parametrize("given", ["abc", "0", "nan", "inf"])
+def test_patience_is_a_time(module, given, monkeypatch):
+    monkeypatch.setenv("DLM_PATIENCE", given)
+    found = subprocess.run(
+        [sys.executable, "-m", module, "list"], capture_output=True, text=True, check=False
+    )
+    words = f"DLM_PATIENCE must be a positive number of seconds, got '{given}'\n"
+    assert (found.returncode, found.stderr) == (2, words)
+
+
+def test_chapters_to_run_are_notebooks(tmp_path):
+    (tmp_path / "text.ipynb").write_text("text")
+    for path in (tmp_path / "nope.ipynb", tmp_path, tmp_path / "text.ipynb"):
+        found = subprocess.run(
+            [sys.executable, "-m", "bookkit.notebooks", path],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        words = f"{path} must be a notebook of nbformat 4\n"
+        assert (found.returncode, found.stdout, found.stderr) == (2, "", words)
 
 
 def test_an_experiment_has_one_cell_of_parameters(tmp_path, capsys):
@@ -893,6 +1008,15 @@ def test_two_sweeps_of_a_run_need_two_names(kernel):
     kernel.leave("area", {"rows": [], "resumed": 0})
     with pytest.raises(ValueError, match="'area' has been swept already"):
         sweep(area, [{"width": 1, "height": 1}], seed=0)
+
+
+def test_a_notebook_may_change_its_rows(kernel):
+    row = {"k": 1, "values": [2]}
+    kernel.leave("area", {"rows": [row], "resumed": 0})
+    row.update(k=999)
+    row["values"].append(999)
+    kernel.leave("volume", None)
+    assert kernel.swept["area"] == {"rows": [{"k": 1, "values": [2]}], "resumed": 0}
 
 
 @pytest.mark.parametrize(
