@@ -7,8 +7,10 @@ asked and what it returns is checked.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from numbers import Integral
+from types import MethodType
 from typing import TypeAlias
 
 import numpy as np
@@ -55,7 +57,8 @@ class MaskPredictor:
         If the predictor cannot be called, or there is no ``mask_id``.
     ValueError
         If ``mask_id`` is negative or not the predictor's own, or the predictor is a
-        ``torch.nn.Module`` in training mode.
+        ``torch.nn.Module``, a method of one or a ``functools.partial`` of these, with a part in
+        training mode.
     """
 
     def __init__(self, predictor: Predictor, mask_id: int | None = None) -> None:
@@ -64,10 +67,12 @@ class MaskPredictor:
                 "predictor must be callable as (tokens, reveal) and have a mask_id, "
                 f"got {shown(predictor)} of type {type(predictor).__name__}"
             )
-        if isinstance(predictor, torch.nn.Module) and predictor.training:
+        module = _unwrapped(predictor)
+        if isinstance(module, torch.nn.Module) and any(m.training for m in module.modules()):
             raise ValueError(
                 "predictor must not be in training mode, in which dropout and batch statistics "
-                f"make its answers random: call predictor.eval() first ({type(predictor).__name__})"
+                f"make its answers random: call predictor.eval() first ({type(module).__name__} "
+                "or a part of it)"
             )
         self.mask_id = _agreed_mask(predictor, mask_id)
         self.columns: int | None = None
@@ -163,6 +168,17 @@ class MaskPredictor:
                 f"{self.columns}"
             )
         self.columns = logs.shape[1]
+
+
+def _unwrapped(predictor: object) -> object:
+    """Return the object whose method or partial application ``predictor`` is, else itself."""
+    while True:
+        if isinstance(predictor, partial):
+            predictor = predictor.func
+        elif isinstance(predictor, MethodType):
+            predictor = predictor.__self__
+        else:
+            return predictor
 
 
 def _agreed_mask(predictor: Predictor, mask_id: int | None) -> int:
@@ -374,7 +390,8 @@ def estimate_profile(
     -------
     EstimatedProfile
         Of as many points as there are free positions, ``L`` without a prompt. Cost:
-        ``2 n L`` sequences through the predictor.
+        ``n (2 L - 1)`` sequences through the predictor for ``L`` of them, and one before, which
+        tells the number of symbols.
 
     Raises
     ------
@@ -404,9 +421,9 @@ def estimate_profile(
     # known, every choice of the one: that point weighs most in DTC.
     first = np.concatenate([np.arange(length - 1), np.arange(length)])
     end = np.concatenate([np.full(length - 1, length), np.arange(1, length + 1)])
-    # a first call tells the number of symbols; any will do before those of the data are checked
-    any_symbols = tokens[:1].masked_fill(free[:1], int(ask.mask_id == 0))
-    ask(any_symbols.masked_fill(rank[:1] == 0, ask.mask_id), rank[:1] == 0)
+    # A first call tells the number of symbols, by which those of the data are checked. It shows
+    # none of them, and no history that a predictor may take for impossible.
+    ask(tokens[:1].masked_fill(free[:1], ask.mask_id), rank[:1] == 0)
     ask.check_symbols(tokens)
     cuts = _cuts(np.tile(end - first, n), tokens.shape[1], ask.columns, batch)
     surprise = keys.new_empty(n * len(first))
@@ -475,7 +492,9 @@ def _mean_surprise(
     logs = ask(tokens.masked_fill(masked, ask.mask_id), masked)
     if perfect:
         entropies = [torch.special.entr(part.softmax(1)).sum(1) for (part,) in parts(logs)]
-        surprise = torch.cat(entropies).expand(len(logs))
+        found = entries(logs[:1] if logs.stride(0) == 0 else logs, tokens[masked])
+        # what cannot happen is no data of this predictor
+        surprise = torch.where(found == -torch.inf, torch.inf, torch.cat(entropies))
     else:
         surprise = -log_probabilities(logs, tokens[masked])
     of_sequence = torch.nonzero(masked, as_tuple=True)[0]

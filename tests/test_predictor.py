@@ -1,5 +1,7 @@
 """What counts as a mask predictor, how it is asked, and what is refused before or on the way."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -304,3 +306,30 @@ def test_every_tensor_says_where_it_is(name, request):
         monte_carlo_kl(predictor, TCAdaptive(4, 2), 10, generator)
         monte_carlo_kl(predictor, TCAdaptive(4, 2), 10, 3)
         predictor.profile()
+
+
+class OfParts(Network):
+    def __init__(self):
+        super().__init__()
+        self.part = torch.nn.Dropout()
+        self.eval()
+
+    def ask(self, tokens, reveal, factor=1):
+        return self(tokens, reveal) * factor
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda network: network,
+        lambda network: network.ask,
+        lambda network: partial(network),
+        lambda network: partial(partial(network.ask, factor=2)),
+    ],
+)
+def test_training_mode_is_seen_in_every_part_and_through_wrappers(wrap):
+    network = OfParts()
+    MaskPredictor(wrap(network), 3)
+    network.part.train()
+    with pytest.raises(ValueError, match="^predictor must not be in training mode.*OfParts"):
+        MaskPredictor(wrap(network), 3)

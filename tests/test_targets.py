@@ -1044,3 +1044,39 @@ def test_codes_beyond_one_chunk_are_cut(monkeypatch):
     whole = code.sample(5, seeded(0))
     monkeypatch.setattr("dlm_core.targets.codes._CHUNK", 2**7)
     assert code.sample(5, seeded(0)).equal(whole)
+
+
+def test_autocast_leaves_codewords_as_they_are():
+    code = ReedSolomon(200, 100, 8)
+    words = code.sample(5, 0)
+    shown = words.clone()
+    shown[:, ::3] = code.mask_id
+    masked = shown == code.mask_id
+    laws = code(shown, masked)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert code.sample(5, 0).equal(words)
+        assert code.log_prob(words).isfinite().all()
+        assert code(shown, masked).equal(laws)
+
+
+class WithNetwork(Product):
+    def __init__(self, add):
+        super().__init__(MARGINALS)
+        add(self, torch.nn.Sequential(torch.nn.Dropout(0.5)))
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda target, network: setattr(target, "net", network),
+        lambda target, network: target.add_module("net", network),
+        lambda target, network: target.register_module("net", network),
+    ],
+)
+def test_parts_of_a_target_are_in_evaluation_mode(add):
+    target = WithNetwork(add)
+    assert not any(part.training for part in target.modules())
+    check_target(target)
+    target.net[0].train()
+    with pytest.raises(AssertionError, match="evaluation mode"):
+        check_target(target)

@@ -32,7 +32,8 @@ def hold(target: Target, seed: int) -> None:
             f"alphabet_size = {size} and length = {length}"
         )
     claim(target.mask_id == size, f"mask_id must be alphabet_size, {size}, is {target.mask_id}")
-    claim(not target.training, "target must be in evaluation mode")
+    training = [name or "target" for name, part in target.named_modules() if part.training]
+    claim(not training, f"target must be in evaluation mode, all of it, not: {training}")
     log_joint = _log_probabilities(target)
     _conditionals(target, log_joint, generator)
     _samples(target, log_joint, seed)

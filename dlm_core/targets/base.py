@@ -365,6 +365,14 @@ class Target(torch.nn.Module, ABC):
         if name != "training":
             self._refuse_change(name)
         super().__setattr__(name, value)
+        if isinstance(value, torch.nn.Module):
+            value.eval()
+
+    def add_module(self, name: str, module: torch.nn.Module | None) -> None:
+        """Add a part, which stays in evaluation mode."""
+        super().add_module(name, module)
+        if module is not None:
+            module.eval()
 
     def __delattr__(self, name: str) -> None:
         self._refuse_change(name)
