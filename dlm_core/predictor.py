@@ -8,10 +8,10 @@ asked and what it returns is checked.
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from numbers import Integral
 from types import MethodType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -77,12 +77,14 @@ class MaskPredictor:
         self.mask_id = _agreed_mask(predictor, mask_id)
         self.columns: int | None = None
         self._predictor = predictor
-        declared = getattr(predictor, "alphabet_size", None)
-        self._declared: int | None = declared if isinstance(declared, int) else None
+        declared = _scalar(getattr(predictor, "alphabet_size", None))
+        # a predictor need not have that attribute, nor mean by it what is meant here
+        counts = isinstance(declared, Integral) and not isinstance(declared, bool | np.timedelta64)
+        self._declared: int | None = int(declared) if counts else None
 
     @property
     def device(self) -> torch.device:
-        """torch.device: its attribute ``device``, else that of its first parameter, else the CPU.
+        """torch.device: its attribute ``device``, else that of its first parameter or buffer, else CPU.
 
         Raises
         ------
@@ -90,9 +92,10 @@ class MaskPredictor:
             If that is no device that can compute in float64.
         """
         device = getattr(self._predictor, "device", None)
-        if device is None and isinstance(self._predictor, torch.nn.Module):
-            parameter = next(self._predictor.parameters(), None)
-            device = None if parameter is None else parameter.device
+        module = _unwrapped(self._predictor)
+        if device is None and isinstance(module, torch.nn.Module):
+            tensor = next(chain(module.parameters(), module.buffers()), None)
+            device = None if tensor is None else tensor.device
         return checked_device("predictor.device", "cpu" if device is None else device)
 
     def __call__(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
@@ -114,14 +117,21 @@ class MaskPredictor:
         Raises
         ------
         ValueError
-            If the predictor returns something else than rows of log-probabilities.
+            If the predictor returns something else than rows of log-probabilities; or if the
+            first call, before which ``V`` may be unknown, ends in an ``IndexError`` where tokens
+            are given: most likely one is beyond the predictor's table of symbols.
         """
         active = reveal.any(1)
-        with torch.no_grad():
-            if active.all():
-                logs = self._predictor(tokens.clone(), reveal.clone())
-            else:
-                logs = self._predictor(tokens[active], reveal[active])
+        try:
+            with torch.no_grad():
+                if active.all():
+                    logs = self._predictor(tokens.clone(), reveal.clone())
+                else:
+                    logs = self._predictor(tokens[active], reveal[active])
+        except IndexError as error:
+            if self.columns is None:
+                self._blame_symbols(tokens.masked_fill(~active[:, None], self.mask_id), error)
+            raise
         self._check_form(logs, int(reveal.sum()), tokens.device)
         logs = logs.detach().double()
         if self.mask_id < logs.shape[1]:
@@ -151,6 +161,16 @@ class MaskPredictor:
                 f"{_first(masked, tokens)}"
             )
 
+    def _blame_symbols(self, shown_tokens: torch.Tensor, error: IndexError) -> None:
+        """Raise ``ValueError`` that names the largest symbol shown, if there is one."""
+        symbols = shown_tokens.masked_fill(shown_tokens.eq(self.mask_id), -1)
+        largest = symbols.max()
+        if largest >= 0:
+            raise ValueError(
+                "tokens must hold symbols that the predictor knows: it raises IndexError "
+                f"({error}), and the largest symbol is {_first(symbols.eq(largest), symbols)}"
+            ) from error
+
     def _check_form(self, logs: object, rows: int, device: torch.device) -> None:
         rule = "predictor must return log-probabilities"
         if not isinstance(logs, torch.Tensor) or logs.ndim != 2 or len(logs) != rows:
@@ -170,6 +190,13 @@ class MaskPredictor:
         self.columns = logs.shape[1]
 
 
+def _scalar(value: Any) -> Any:
+    """Return the entry of a tensor or an array without axes, else ``value`` itself."""
+    if isinstance(value, torch.Tensor | np.ndarray) and value.ndim == 0:
+        return value.item()
+    return value
+
+
 def _unwrapped(predictor: object) -> object:
     """Return the object whose method or partial application ``predictor`` is, else itself."""
     while True:
@@ -183,7 +210,7 @@ def _unwrapped(predictor: object) -> object:
 
 def _agreed_mask(predictor: Predictor, mask_id: int | None) -> int:
     """Return the mask's token, from the predictor's attribute or given beside it."""
-    own = getattr(predictor, "mask_id", None)
+    own, mask_id = _scalar(getattr(predictor, "mask_id", None)), _scalar(mask_id)
     if own is None and mask_id is None:
         raise TypeError(
             "predictor must be callable and have a mask_id, "

@@ -309,7 +309,8 @@ def test_the_predictor_is_asked_for_every_number_of_known_tokens():
         mask_id, alphabet_size = 2, 2
 
         def __call__(self, tokens, reveal):
-            assert ((tokens == 2) == reveal).all()
+            # but for the first call
+            assert ((tokens == 2) == reveal).all() or not asked
             asked.extend(reveal.sum(1).tolist())
             return CHAIN(tokens, reveal)
 

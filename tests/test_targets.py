@@ -768,10 +768,11 @@ def test_targets_cannot_be_changed():
             with pytest.raises(TypeError, match="computes in float64 and cannot become torch"):
                 change(target)
         for place in ("mps", torch.device("mps", 0)):
-            with pytest.raises(ValueError, match="in float64, which Apple GPUs do not have"):
+            with pytest.raises(ValueError, match="in float64, got 'mps.*: MPS has no float64"):
                 target.to(place)
-        with pytest.raises(ValueError, match="Apple GPUs"):
-            target.to(device="mps")
+        for place in ("mps", "meta", "xyz", "cuda:99"):
+            with pytest.raises(ValueError, match=f"^the device of .* float64, got '{place}'"):
+                target.to(device=place)
         torch.nn.ModuleList([target]).train()
         assert not target.training
         words = target.sample(3, 0)
@@ -1080,3 +1081,9 @@ def test_parts_of_a_target_are_in_evaluation_mode(add):
     target.net[0].train()
     with pytest.raises(AssertionError, match="evaluation mode"):
         check_target(target)
+
+
+def test_a_model_around_a_target_is_told_that_it_may_be_half_converted():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), Product(MARGINALS))
+    with pytest.raises(TypeError, match="the parts before it may be converted already"):
+        model.half()
