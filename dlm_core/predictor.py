@@ -84,7 +84,7 @@ class MaskPredictor:
 
     @property
     def device(self) -> torch.device:
-        """torch.device: its attribute ``device``, else that of its first parameter or buffer, else CPU.
+        """torch.device: its own, else that of its first parameter or buffer, else the CPU.
 
         Raises
         ------
