@@ -7,9 +7,11 @@ asked and what it returns is checked.
 """
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from functools import partial
+from itertools import chain, pairwise
 from numbers import Integral
-from typing import TypeAlias
+from types import MethodType
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -55,7 +57,8 @@ class MaskPredictor:
         If the predictor cannot be called, or there is no ``mask_id``.
     ValueError
         If ``mask_id`` is negative or not the predictor's own, or the predictor is a
-        ``torch.nn.Module`` in training mode.
+        ``torch.nn.Module``, a method of one or a ``functools.partial`` of these, with a part in
+        training mode.
     """
 
     def __init__(self, predictor: Predictor, mask_id: int | None = None) -> None:
@@ -64,20 +67,24 @@ class MaskPredictor:
                 "predictor must be callable as (tokens, reveal) and have a mask_id, "
                 f"got {shown(predictor)} of type {type(predictor).__name__}"
             )
-        if isinstance(predictor, torch.nn.Module) and predictor.training:
+        module = _unwrapped(predictor)
+        if isinstance(module, torch.nn.Module) and any(m.training for m in module.modules()):
             raise ValueError(
                 "predictor must not be in training mode, in which dropout and batch statistics "
-                f"make its answers random: call predictor.eval() first ({type(predictor).__name__})"
+                f"make its answers random: call predictor.eval() first ({type(module).__name__} "
+                "or a part of it)"
             )
         self.mask_id = _agreed_mask(predictor, mask_id)
         self.columns: int | None = None
         self._predictor = predictor
-        declared = getattr(predictor, "alphabet_size", None)
-        self._declared: int | None = declared if isinstance(declared, int) else None
+        declared = _scalar(getattr(predictor, "alphabet_size", None))
+        # a predictor need not have that attribute, nor mean by it what is meant here
+        counts = isinstance(declared, Integral) and not isinstance(declared, bool | np.timedelta64)
+        self._declared: int | None = int(declared) if counts else None
 
     @property
     def device(self) -> torch.device:
-        """torch.device: its attribute ``device``, else that of its first parameter, else the CPU.
+        """torch.device: its own, else that of its first parameter or buffer, else the CPU.
 
         Raises
         ------
@@ -85,9 +92,10 @@ class MaskPredictor:
             If that is no device that can compute in float64.
         """
         device = getattr(self._predictor, "device", None)
-        if device is None and isinstance(self._predictor, torch.nn.Module):
-            parameter = next(self._predictor.parameters(), None)
-            device = None if parameter is None else parameter.device
+        module = _unwrapped(self._predictor)
+        if device is None and isinstance(module, torch.nn.Module):
+            tensor = next(chain(module.parameters(), module.buffers()), None)
+            device = None if tensor is None else tensor.device
         return checked_device("predictor.device", "cpu" if device is None else device)
 
     def __call__(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
@@ -109,14 +117,21 @@ class MaskPredictor:
         Raises
         ------
         ValueError
-            If the predictor returns something else than rows of log-probabilities.
+            If the predictor returns something else than rows of log-probabilities; or if the
+            first call, before which ``V`` may be unknown, ends in an ``IndexError`` where tokens
+            are given: most likely one is beyond the predictor's table of symbols.
         """
         active = reveal.any(1)
-        with torch.no_grad():
-            if active.all():
-                logs = self._predictor(tokens.clone(), reveal.clone())
-            else:
-                logs = self._predictor(tokens[active], reveal[active])
+        try:
+            with torch.no_grad():
+                if active.all():
+                    logs = self._predictor(tokens.clone(), reveal.clone())
+                else:
+                    logs = self._predictor(tokens[active], reveal[active])
+        except IndexError as error:
+            if self.columns is None:
+                self._blame_symbols(tokens.masked_fill(~active[:, None], self.mask_id), error)
+            raise
         self._check_form(logs, int(reveal.sum()), tokens.device)
         logs = logs.detach().double()
         if self.mask_id < logs.shape[1]:
@@ -146,6 +161,16 @@ class MaskPredictor:
                 f"{_first(masked, tokens)}"
             )
 
+    def _blame_symbols(self, shown_tokens: torch.Tensor, error: IndexError) -> None:
+        """Raise ``ValueError`` that names the largest symbol shown, if there is one."""
+        symbols = shown_tokens.masked_fill(shown_tokens.eq(self.mask_id), -1)
+        largest = symbols.max()
+        if largest >= 0:
+            raise ValueError(
+                "tokens must hold symbols that the predictor knows: it raises IndexError "
+                f"({error}), and the largest symbol is {_first(symbols.eq(largest), symbols)}"
+            ) from error
+
     def _check_form(self, logs: object, rows: int, device: torch.device) -> None:
         rule = "predictor must return log-probabilities"
         if not isinstance(logs, torch.Tensor) or logs.ndim != 2 or len(logs) != rows:
@@ -165,9 +190,27 @@ class MaskPredictor:
         self.columns = logs.shape[1]
 
 
+def _scalar(value: Any) -> Any:
+    """Return the entry of a tensor or an array without axes, else ``value`` itself."""
+    if isinstance(value, torch.Tensor | np.ndarray) and value.ndim == 0:
+        return value.item()
+    return value
+
+
+def _unwrapped(predictor: object) -> object:
+    """Return the object whose method or partial application ``predictor`` is, else itself."""
+    while True:
+        if isinstance(predictor, partial):
+            predictor = predictor.func
+        elif isinstance(predictor, MethodType):
+            predictor = predictor.__self__
+        else:
+            return predictor
+
+
 def _agreed_mask(predictor: Predictor, mask_id: int | None) -> int:
     """Return the mask's token, from the predictor's attribute or given beside it."""
-    own = getattr(predictor, "mask_id", None)
+    own, mask_id = _scalar(getattr(predictor, "mask_id", None)), _scalar(mask_id)
     if own is None and mask_id is None:
         raise TypeError(
             "predictor must be callable and have a mask_id, "
@@ -374,7 +417,8 @@ def estimate_profile(
     -------
     EstimatedProfile
         Of as many points as there are free positions, ``L`` without a prompt. Cost:
-        ``2 n L`` sequences through the predictor.
+        ``n (2 L - 1)`` sequences through the predictor for ``L`` of them, and one before, which
+        tells the number of symbols.
 
     Raises
     ------
@@ -404,9 +448,9 @@ def estimate_profile(
     # known, every choice of the one: that point weighs most in DTC.
     first = np.concatenate([np.arange(length - 1), np.arange(length)])
     end = np.concatenate([np.full(length - 1, length), np.arange(1, length + 1)])
-    # a first call tells the number of symbols; any will do before those of the data are checked
-    any_symbols = tokens[:1].masked_fill(free[:1], int(ask.mask_id == 0))
-    ask(any_symbols.masked_fill(rank[:1] == 0, ask.mask_id), rank[:1] == 0)
+    # A first call tells the number of symbols, by which those of the data are checked. It shows
+    # none of them, and no history that a predictor may take for impossible.
+    ask(tokens[:1].masked_fill(free[:1], ask.mask_id), rank[:1] == 0)
     ask.check_symbols(tokens)
     cuts = _cuts(np.tile(end - first, n), tokens.shape[1], ask.columns, batch)
     surprise = keys.new_empty(n * len(first))
@@ -475,7 +519,9 @@ def _mean_surprise(
     logs = ask(tokens.masked_fill(masked, ask.mask_id), masked)
     if perfect:
         entropies = [torch.special.entr(part.softmax(1)).sum(1) for (part,) in parts(logs)]
-        surprise = torch.cat(entropies).expand(len(logs))
+        found = entries(logs[:1] if logs.stride(0) == 0 else logs, tokens[masked])
+        # what cannot happen is no data of this predictor
+        surprise = torch.where(found == -torch.inf, torch.inf, torch.cat(entropies))
     else:
         surprise = -log_probabilities(logs, tokens[masked])
     of_sequence = torch.nonzero(masked, as_tuple=True)[0]

@@ -24,6 +24,10 @@ from dlm_core.schedules.base import Schedule
 
 __all__ = ["Generation", "generate", "log_likelihood"]
 
+# Tables of the shape of the tokens that a run holds at once: the tokens, what is revealed and
+# when, the keys and uniform numbers and their order, and those returned.
+_TABLES = 8
+
 _Pair: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 _Callback: TypeAlias = Callable[[int, torch.Tensor, torch.Tensor], object]
 
@@ -111,8 +115,8 @@ def generate(
     first_row : int
         Number of the first row.
     device : torch.device or str, optional
-        Where the tokens are; by default where the given ones, or the predictor's ``device`` or
-        parameters, are, else the CPU. It must compute in float64, which MPS does not.
+        Where the tokens are; by default where the given ones, or the predictor's ``device``,
+        parameters or buffers, are, else the CPU. It must compute in float64, which MPS does not.
     order : {"random", "confidence"} or array_like of int, shape (n, L)
         Which positions come next: those of a uniformly random order, which is what the theory is
         about; those at which the largest probability of a symbol is largest, whatever the
@@ -136,6 +140,9 @@ def generate(
     TypeError, ValueError
         If an argument is of another type or out of range, a row has more masks than the schedule
         has positions, or the predictor returns something else than rows of log-probabilities.
+        Symbols of ``tokens`` beyond those of the predictor are known as such from its first
+        answer on, unless it has the attribute ``alphabet_size``; an ``IndexError`` of that first
+        call is put down to the largest of them.
 
     Examples
     --------
@@ -258,7 +265,7 @@ def _start(
         raise ValueError(f"give either n or tokens, got {'neither' if n is None else 'both'}")
     where = None if device is None else checked_device("device", device)
     if tokens is None:
-        shape = count("n", n, 0, schedule.length), schedule.length
+        shape = count("n", n, 0, _TABLES * schedule.length), schedule.length
         return torch.full(shape, ask.mask_id, dtype=torch.int64, device=where or ask.device)
     check_rows(tokens)
     ask.check_symbols(tokens)

@@ -395,7 +395,8 @@ def check_target(target: "Target", *, seed: int = 0) -> None:
     samples follow the log-probabilities (a chi-square test at the level 1e-9), are repeated by
     their seed and are never impossible; that the profile is that of the joint table; that
     results have the stated shape, dtype and device, whatever torch's default device is, and for
-    no rows; that bad arguments are refused by name; that a deep copy answers the same.
+    no rows; that bad arguments are refused by name; that a deep copy answers the same; that all
+    its parts are in evaluation mode, and no attribute is a tensor that would not move with it.
 
     Parameters
     ----------
@@ -407,7 +408,7 @@ def check_target(target: "Target", *, seed: int = 0) -> None:
     Raises
     ------
     AssertionError
-        If it breaks the contract; the message says where.
+        If it breaks the contract, or raises an error of its own; the message says where.
     TypeError, ValueError
         If ``target`` is no target or too large a case, or ``seed`` no integer >= 0.
     """

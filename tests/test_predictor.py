@@ -1,5 +1,7 @@
 """What counts as a mask predictor, how it is asked, and what is refused before or on the way."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -304,3 +306,91 @@ def test_every_tensor_says_where_it_is(name, request):
         monte_carlo_kl(predictor, TCAdaptive(4, 2), 10, generator)
         monte_carlo_kl(predictor, TCAdaptive(4, 2), 10, 3)
         predictor.profile()
+
+
+class OfParts(Network):
+    def __init__(self):
+        super().__init__()
+        self.part = torch.nn.Dropout()
+        self.eval()
+
+    def ask(self, tokens, reveal, factor=1):
+        return self(tokens, reveal) * factor
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda network: network,
+        lambda network: network.ask,
+        lambda network: partial(network),
+        lambda network: partial(partial(network.ask, factor=2)),
+    ],
+)
+def test_training_mode_is_seen_in_every_part_and_through_wrappers(wrap):
+    network = OfParts()
+    MaskPredictor(wrap(network), 3)
+    network.part.train()
+    with pytest.raises(ValueError, match="^predictor must not be in training mode.*OfParts"):
+        MaskPredictor(wrap(network), 3)
+
+
+@pytest.mark.parametrize("kind", [int, np.int64, np.array, torch.tensor])
+def test_integers_of_every_library_are_a_mask_and_a_size(kind):
+    predictor = Returning(LAW(torch.full((1, 4), 3), torch.ones(1, 4).bool()))
+    predictor.alphabet_size, predictor.mask_id = kind(3), kind(3)
+    ask = MaskPredictor(predictor, kind(3))
+    assert type(ask.mask_id) is int and ask.mask_id == 3
+    with pytest.raises(ValueError, match=r"in \[0, 2\].* got 4 at row 0, position 1"):
+        ask.check_symbols(torch.tensor([[0, 4]]))
+
+
+@pytest.mark.parametrize("size", [True, 3.0, "3", lambda: 3, np.timedelta64(3), torch.ones(3)])
+def test_what_is_no_integer_is_no_size(size):
+    predictor = Returning(None)
+    predictor.alphabet_size = size
+    MaskPredictor(predictor).check_symbols(torch.tensor([[0, 4]]))
+
+
+@pytest.mark.parametrize("value", [torch.tensor(3.0), torch.tensor(True), np.array([3])])
+def test_what_is_no_integer_is_no_mask(value):
+    with pytest.raises(TypeError, match="mask_id must be an integer"):
+        MaskPredictor(function, value)
+
+
+def test_symbols_beyond_a_table_are_named():
+    embedding = torch.zeros(6, 5)
+    tokens = torch.tensor([[5, 5, 1, 5], [5, 9, 5, 1]])
+
+    def predictor(tokens, reveal):
+        return embedding[tokens][reveal]
+
+    with pytest.raises(ValueError, match="^tokens must .* largest symbol is 9 at row 1, position"):
+        generate(predictor, Equal(4, 2), tokens=tokens, mask_id=5)
+    prompt = torch.tensor([5, 9, 5, 1])
+    words = torch.tensor([[0, 9, 0, 1]] * 2)
+    with pytest.raises(ValueError, match="^tokens must .* largest symbol is 9 at row 0, position"):
+        estimate_profile(predictor, words, 0, mask_id=5, prompt=prompt)
+
+    def broken(tokens, reveal):
+        return embedding[99]
+
+    with pytest.raises(IndexError, match="99"):
+        generate(broken, Equal(4, 2), 1, mask_id=5)
+
+
+class WithBuffer(torch.nn.Module):
+    mask_id = 3
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("table", torch.zeros(3, device="meta"))
+        self.eval()
+
+    def forward(self, tokens, reveal):
+        raise NotImplementedError
+
+
+def test_a_module_with_buffers_alone_is_where_they_are():
+    with pytest.raises(ValueError, match="predictor.device must be .* got 'meta'"):
+        MaskPredictor(WithBuffer()).device  # noqa: B018

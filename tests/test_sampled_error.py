@@ -11,7 +11,7 @@ from dlm_core.error import expected_kl, mixture_kl, monte_carlo_kl
 from dlm_core.information import Estimate, total_correlation
 from dlm_core.sampler import log_likelihood
 from dlm_core.schedules import DTCAdaptive, Equal, FixedSizes, Minimax, Systematic, TCAdaptive
-from dlm_core.targets import HiddenMarkov, MarkovChain, ReedSolomon, Tabular
+from dlm_core.targets import HiddenMarkov, MarkovChain, ReedSolomon, Repetition, Tabular
 
 torch.set_num_threads(1)
 
@@ -182,9 +182,29 @@ def test_mixing_orders_makes_alternating_words_better(schedule):
 def test_mixtures_too_large_or_not_fitting_are_refused():
     with pytest.raises(ValueError, match=r"<= 67108864, got length 11 and alphabet_size 2"):
         mixture_kl(MarkovChain(11, COIN), Equal(11, 2))
+    with pytest.raises(ValueError, match="got length 1000000 and alphabet_size 1"):
+        mixture_kl(Repetition(10**6, [1.0]), Equal(10**6, 2))
+    with pytest.raises(ValueError, match="<= 67108864 / [0-9]+, for so many compositions"):
+        mixture_kl(Repetition(16, [1.0]), TCAdaptive(16, 8))
     with pytest.raises(ValueError, match="the same length, got 5 and 4"):
         mixture_kl(TARGETS["Tabular"], Equal(5, 2))
     with pytest.raises(TypeError, match="schedule must be of type Schedule, got .* of type tuple"):
         mixture_kl(TARGETS["Tabular"], (2, 2))
     with pytest.raises(TypeError, match="target must be a distribution"):
         mixture_kl(np.full((2, 2), 0.25), Equal(2, 1))
+
+
+@pytest.mark.parametrize(
+    ("length", "sizes"), [(1023, [1024, 6]), (2000, [1024, 6]), (4097, [1023, 7])]
+)
+def test_a_batch_of_long_sequences_is_bounded_by_its_tokens(length, sizes, monkeypatch):
+    """Up to 4,096 positions batches, by which the draws are numbered, stay as they were."""
+    found = []
+
+    def watched(target, schedule, tokens, **named):
+        found.append(len(tokens))
+        return target.log_prob(tokens)
+
+    monkeypatch.setattr("dlm_core.sampler.log_likelihood", watched)
+    monte_carlo_kl(Repetition(length, [0.5, 0.5]), Equal(length, length), 1030, seeded(0))
+    assert found == sizes

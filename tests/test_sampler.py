@@ -597,6 +597,7 @@ MASKS = torch.full((2, 4), 3)
             ValueError,
             "tokens must have at most as many masks .* positions, 4, got 5 in row 1",
         ),
+        ({"n": 2**26}, ValueError, "n must be at most 16777216 here, got 67108864"),
         ({"n": 2, "temperature": -0.5}, ValueError, "temperature must be nonnegative, got -0.5"),
         ({"n": 2, "temperature": np.nan}, ValueError, "temperature must be finite"),
         ({"n": 2, "temperature": "hot"}, TypeError, "temperature must be .* real"),

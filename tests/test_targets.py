@@ -728,6 +728,13 @@ BREACHES = {
         "sample": lambda self, n, generator: Biased.sample(self, n, generator or 0)
     },
     r"log_prob\(.*\) must raise TypeError that begins with 'tokens'": {"log_prob": Biased.log_mass},
+    r"log_prob must not raise KeyError: 'a'": {"log_mass": lambda self, x: {}["a"]},
+    r"target\(tokens, reveal\) must not raise KeyError: 'a'": {
+        "conditionals": lambda self, x, r: {}["a"],
+        "log_mass": lambda self, x: Biased().log_mass(x),
+    },
+    "sample must not raise KeyError: 'a'": {"draw": lambda self, n, g: {}["a"]},
+    "profile must not raise KeyError: 'a'": {"profile": lambda self: {}["a"]},
     "must not depend on torch's default device": {
         "draw": lambda self, n, g: Biased.draw(self, n, g) + torch.zeros(3, dtype=torch.int64)
     },
@@ -768,10 +775,11 @@ def test_targets_cannot_be_changed():
             with pytest.raises(TypeError, match="computes in float64 and cannot become torch"):
                 change(target)
         for place in ("mps", torch.device("mps", 0)):
-            with pytest.raises(ValueError, match="in float64, which Apple GPUs do not have"):
+            with pytest.raises(ValueError, match="in float64, got 'mps.*: MPS has no float64"):
                 target.to(place)
-        with pytest.raises(ValueError, match="Apple GPUs"):
-            target.to(device="mps")
+        for place in ("mps", "meta", "xyz", "cuda:99"):
+            with pytest.raises(ValueError, match=f"^the device of .* float64, got '{place}'"):
+                target.to(device=place)
         torch.nn.ModuleList([target]).train()
         assert not target.training
         words = target.sample(3, 0)
@@ -1044,3 +1052,96 @@ def test_codes_beyond_one_chunk_are_cut(monkeypatch):
     whole = code.sample(5, seeded(0))
     monkeypatch.setattr("dlm_core.targets.codes._CHUNK", 2**7)
     assert code.sample(5, seeded(0)).equal(whole)
+
+
+def test_autocast_leaves_codewords_as_they_are():
+    code = ReedSolomon(200, 100, 8)
+    words = code.sample(5, 0)
+    shown = words.clone()
+    shown[:, ::3] = code.mask_id
+    masked = shown == code.mask_id
+    laws = code(shown, masked)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert code.sample(5, 0).equal(words)
+        assert code.log_prob(words).isfinite().all()
+        assert code(shown, masked).equal(laws)
+
+
+class WithNetwork(Product):
+    def __init__(self, add):
+        super().__init__(MARGINALS)
+        add(self, torch.nn.Sequential(torch.nn.Dropout(0.5)))
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda target, network: setattr(target, "net", network),
+        lambda target, network: target.add_module("net", network),
+        lambda target, network: target.register_module("net", network),
+    ],
+)
+def test_parts_of_a_target_are_in_evaluation_mode(add):
+    target = WithNetwork(add)
+    assert not any(part.training for part in target.modules())
+    check_target(target)
+    target.net[0].train()
+    with pytest.raises(AssertionError, match="evaluation mode"):
+        check_target(target)
+
+
+def test_a_model_around_a_target_is_told_that_it_may_be_half_converted():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), Product(MARGINALS))
+    with pytest.raises(TypeError, match="the parts before it may be converted already"):
+        model.half()
+
+
+def test_large_supports_are_looked_up_and_not_compared_pair_by_pair():
+    p = np.random.default_rng(0).dirichlet(np.ones(2**14)).reshape((2,) * 14)
+    tracemalloc.start()
+    np.testing.assert_allclose(Tabular.from_joint(p).joint(), p, rtol=1e-12)
+    assert tracemalloc.get_traced_memory()[1] < 2**26
+    tracemalloc.stop()
+    law = Tabular([[0, 1], [2, 1]], [0.25, 0.75])
+    found = law.log_prob(torch.tensor([[2, 1], [1, 1], [0, 1], [0, 0], [2, 1]]))
+    np.testing.assert_array_equal(found.exp(), [0.75, 0, 0.25, 0, 0.75])
+
+
+def test_predictions_in_parts_of_rows_are_the_same(monkeypatch):
+    target = Tabular.from_joint(SPARSE)
+    tokens = target.sample(50, 0)
+    tokens[torch.rand(tokens.shape, generator=seeded(1)) < 0.6] = target.mask_id
+    masked = tokens == target.mask_id
+    whole = target(tokens, masked)
+    monkeypatch.setattr("dlm_core.targets.tables._CHUNK", 2 * target.support.numel())
+    assert target(tokens, masked).equal(whole)
+    assert target(tokens[:0], masked[:0]).shape == (0, target.alphabet_size)
+
+
+def test_predictions_beyond_memory_are_refused():
+    target = Tabular([[0, 1], [1, 0]], alphabet_size=2**31 - 1)
+    tokens = torch.full((1, 2), target.mask_id)
+    with pytest.raises(ValueError, match="the prediction would take 32 GiB"):
+        target(tokens, tokens == target.mask_id)
+
+
+class WithPlainTensor(Product):
+    def __init__(self):
+        super().__init__(MARGINALS)
+        self.table = torch.ones(3)
+
+
+class WithParameter(Product):
+    def __init__(self):
+        super().__init__(MARGINALS)
+        self.shift = torch.nn.Parameter(torch.zeros((), dtype=torch.float64))
+
+    def conditionals(self, tokens, reveal):
+        return super().conditionals(tokens, reveal) + self.shift
+
+
+@pytest.mark.filterwarnings("error")
+def test_parameters_pass_the_contract_and_plain_tensors_do_not():
+    check_target(WithParameter())
+    with pytest.raises(AssertionError, match=r"register_buffer.*\['table'\]"):
+        check_target(WithPlainTensor())

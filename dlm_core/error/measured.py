@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cache
 from itertools import combinations
-from math import factorial, prod
+from math import factorial, log, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,9 @@ __all__ = ["mixture_kl", "monte_carlo_kl"]
 _MOST_TERMS = 2**26
 # Entries of one prediction of the sampler: 512 MiB of float64.
 _MOST_ENTRIES = 2**26
+# Tokens of one batch, of which the sampler holds several tables: 32 MiB of int64 each. The draws
+# depend on the size of a batch, so that another bound changes results beyond 4,096 positions.
+_MOST_TOKENS = 2**22
 
 
 def monte_carlo_kl(
@@ -76,7 +79,7 @@ def monte_carlo_kl(
     progress = boolean("progress", progress)
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     rows = int(_MOST_ENTRIES / (schedule.mean_sizes.max() * target.alphabet_size))
-    rows = min(max(rows, 1), 1024)
+    rows = max(min(rows, _MOST_TOKENS // schedule.length, 1024), 1)
     draws = []
     for first_row in tqdm(range(0, n, rows), disable=not progress, desc="batches"):
         tokens = target.sample(min(rows, n - first_row), generator)
@@ -94,7 +97,8 @@ def mixture_kl(target: "Target", schedule: Schedule) -> float:
     The sampler's output has the law :math:`\bar q = E[q]`, the mean over the random order and
     sizes; by convexity :math:`KL(p \,\|\, \bar q) \le E\,KL(p \,\|\, q)`. For each composition
     that the schedule can draw, a recursion over the sets of revealed positions sums over all
-    orders at once: time :math:`O(3^L q^L)` for each, refused beyond :math:`2^{26}`.
+    orders at once: time :math:`O(3^L q^L)` for each, refused beyond :math:`2^{26}` for all
+    of them.
 
     Parameters
     ----------
@@ -115,10 +119,15 @@ def mixture_kl(target: "Target", schedule: Schedule) -> float:
     """
     _check_pair(target, schedule, "joint")
     length, size = target.length, target.alphabet_size
-    if (3 * size) ** length > _MOST_TERMS:
+    rule = f"target must have (3 alphabet_size)^length <= {_MOST_TERMS}"
+    got = f"got length {length} and alphabet_size {size}"
+    # the logarithms keep a power of a million digits from being written out
+    if length * log(3 * size) > log(_MOST_TERMS):
+        raise ValueError(f"{rule}, {got}")
+    law = schedule.law()
+    if len(law) * (3 * size) ** length > _MOST_TERMS:
         raise ValueError(
-            f"target must have (3 alphabet_size)^length <= {_MOST_TERMS}, "
-            f"got length {length} and alphabet_size {size}"
+            f"{rule} / {len(law)}, for so many compositions that schedule can draw, {got}"
         )
     p = target.joint()
     possible = p > 0
@@ -133,7 +142,7 @@ def mixture_kl(target: "Target", schedule: Schedule) -> float:
         return marginals[known | {i}] / marginals[known]
 
     mixture = np.zeros(np.count_nonzero(possible))
-    for sizes, chance in schedule.law().items():
+    for sizes, chance in law.items():
         reached: dict[frozenset[int], Any] = {frozenset(): np.ones_like(mixture)}
         for block_size in sizes:
             following: dict[frozenset[int], Any] = {}

@@ -1,5 +1,7 @@
 """What every target must do, tried on one: the work behind ``dlm_core.testing.check_target``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -32,13 +34,32 @@ def hold(target: Target, seed: int) -> None:
             f"alphabet_size = {size} and length = {length}"
         )
     claim(target.mask_id == size, f"mask_id must be alphabet_size, {size}, is {target.mask_id}")
-    claim(not target.training, "target must be in evaluation mode")
-    log_joint = _log_probabilities(target)
-    _conditionals(target, log_joint, generator)
-    _samples(target, log_joint, seed)
-    _profile(target, log_joint)
+    training = [name or "target" for name, part in target.named_modules() if part.training]
+    claim(not training, f"target must be in evaluation mode, all of it, not: {training}")
+    plain = [name for name, value in vars(target).items() if isinstance(value, torch.Tensor)]
+    claim(not plain, f"tensors must be given to register_buffer, to move with target: {plain}")
+    with torch.no_grad(), _as_breach("log_prob"):
+        log_joint = _log_probabilities(target)
+    with torch.no_grad(), _as_breach("target(tokens, reveal)"):
+        _conditionals(target, log_joint, generator)
+    with torch.no_grad(), _as_breach("sample"):
+        _samples(target, log_joint, seed)
+    with _as_breach("profile"):
+        _profile(target, log_joint)
     _refusals(target)
-    _copies_and_default_device(target, seed)
+    with torch.no_grad(), _as_breach("a copy"):
+        _copies_and_default_device(target, seed)
+
+
+@contextmanager
+def _as_breach(what: str) -> Iterator[None]:
+    """Turn what the target's own code raises into ``AssertionError``."""
+    try:
+        yield
+    except AssertionError:
+        raise
+    except Exception as error:
+        raise AssertionError(f"{what} must not raise {type(error).__name__}: {error}") from error
 
 
 def claim(holds: object, words: str) -> None:

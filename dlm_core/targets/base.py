@@ -9,7 +9,7 @@ from dlm_core._check import MOST_POSITIONS, integer
 from dlm_core._torch import torch
 from dlm_core._types import FloatArray
 from dlm_core.information.profile import EstimatedProfile, InformationProfile
-from dlm_core.predictor import estimate_profile, pick, torch_generator
+from dlm_core.predictor import checked_device, estimate_profile, pick, torch_generator
 
 __all__ = ["Target"]
 
@@ -323,12 +323,9 @@ class Target(torch.nn.Module, ABC):
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Move to another device; refuse one without float64, and any other precision."""
         for value in (*args, *kwargs.values()):
-            kind = getattr(value, "device", value)
-            if isinstance(kind, str | torch.device) and torch.device(kind).type == "mps":
-                raise ValueError(
-                    f"{type(self).__name__} cannot move to the device {str(kind)!r}: it computes "
-                    'in float64, which Apple GPUs do not have; stay on "cpu"'
-                )
+            place = getattr(value, "device", value)
+            if isinstance(place, str | torch.device):
+                checked_device(f"the device of {type(self).__name__}", place)
         return super().to(*args, **kwargs)
 
     def register_buffer(
@@ -344,7 +341,8 @@ class Target(torch.nn.Module, ABC):
         if kind != torch.float64:
             raise TypeError(
                 f"{type(self).__name__} computes in float64 and cannot become {kind}: convert "
-                "what it returns instead"
+                "what it returns instead; of a model around it, the parts before it may be "
+                "converted already"
             )
         return super()._apply(lambda tensor: fn(tensor).to(tensor.dtype), recurse)
 
@@ -365,6 +363,14 @@ class Target(torch.nn.Module, ABC):
         if name != "training":
             self._refuse_change(name)
         super().__setattr__(name, value)
+        if isinstance(value, torch.nn.Module):
+            value.eval()
+
+    def add_module(self, name: str, module: torch.nn.Module | None) -> None:
+        """Add a part, which stays in evaluation mode."""
+        super().add_module(name, module)
+        if module is not None:
+            module.eval()
 
     def __delattr__(self, name: str) -> None:
         self._refuse_change(name)

@@ -128,7 +128,9 @@ class ReedSolomon(Target):
             raise ValueError(f"known must hold {self.dimension} symbols a row, got {fewest}")
         # an accelerator may be set to round the factors of float32 products, but not of these
         summed = self._summed.double() if self._summed.is_cuda else self._summed
-        products = ((used.to(summed.dtype) @ summed) % order).to(torch.int32)
+        # nor may autocast round them, on a CPU
+        with torch.autocast(summed.device.type, enabled=False):
+            products = ((used.to(summed.dtype) @ summed) % order).to(torch.int32)
         places = torch.nonzero(used, as_tuple=True)[1].reshape(len(tokens), self.dimension)
         values = tokens.gather(1, places)
         # each term of Lagrange's formula but for the factor of the wanted point

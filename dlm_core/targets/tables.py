@@ -80,38 +80,44 @@ class Tabular(Target):
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, words={len(self.support)}"
 
-    def _agreements(self, tokens: torch.Tensor) -> torch.Tensor:
-        """How many tokens of each row each word has: shape (B, N). Time O(B N L), chunked."""
-        rows = max(1, _CHUNK // self.support.numel())
-        parts = [
-            (part[:, None, :] == self.support).sum(2, dtype=torch.int32)
-            for part in tokens.split(rows)
-        ]
-        return torch.cat(parts) if parts else tokens.new_zeros(0, len(self.support))
-
     def conditionals(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
-        agreements = self._agreements(tokens)
+        """Time O(B N L), in parts of rows."""
+        rows = reveal.sum(1)
+        refuse_beyond_memory("the prediction", int(rows.sum()) * self.alphabet_size)
+        marginals = self.probabilities.new_zeros(int(rows.sum()), self.alphabet_size)
+        at_once = max(1, _CHUNK // self.support.numel())
+        start = 0
+        for part, asked in zip(tokens.split(at_once), reveal.split(at_once), strict=True):
+            stop = start + int(asked.sum())
+            self._add_weights(part, asked, marginals[start:stop])
+            start = stop
+        return marginals.log_()
+
+    def _add_weights(
+        self, tokens: torch.Tensor, reveal: torch.Tensor, marginals: torch.Tensor
+    ) -> None:
+        """Add to ``marginals``, in place, the posterior weight of each word at its symbols."""
+        agreements = (tokens[:, None, :] == self.support).sum(2, dtype=torch.int32)
         nearest = agreements == agreements.amax(1, keepdim=True)
         weights = nearest * self.probabilities
         weights /= weights.sum(1, keepdim=True)
         rows, positions = torch.nonzero(reveal, as_tuple=True)
-        marginals = weights.new_zeros(len(rows), self.alphabet_size)
         words = self.support.T.contiguous()
-        for part in torch.arange(len(rows), device=tokens.device).split(
-            max(1, _CHUNK // len(self.support))
-        ):
-            marginals[part] = marginals[part].scatter_add_(
-                1, words[positions[part]], weights[rows[part]]
-            )
-        return marginals.log_()
+        columns = (marginals, rows, positions)
+        at_once = max(1, _CHUNK // len(self.support))
+        for laws, row, position in zip(*(c.split(at_once) for c in columns), strict=True):
+            laws.scatter_add_(1, words[position], weights[row])
 
     def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
         numbers = uniforms(n, 1, generator).squeeze(1)
         return self.support[pick(self.probabilities[None], numbers)]
 
     def log_mass(self, tokens: torch.Tensor) -> torch.Tensor:
-        hits = self._agreements(tokens) == self.length
-        return (hits * self.probabilities).sum(1).log()
+        # equal rows have one number, so that no table of all pairs is needed
+        numbers = torch.cat([self.support, tokens]).unique(dim=0, return_inverse=True)[1]
+        chances = self.probabilities.new_zeros(len(numbers))
+        chances[numbers[: len(self.support)]] = self.probabilities
+        return chances[numbers[len(self.support) :]].log()
 
     def profile(self) -> InformationProfile:
         """The information profile, by ``InformationProfile.from_support``.
@@ -148,6 +154,7 @@ class Product(Target):
         self.register_buffer("probabilities", torch.from_numpy(table))
 
     def conditionals(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
+        refuse_beyond_memory("the prediction", int(reveal.sum()) * self.alphabet_size)
         return self.probabilities.log()[torch.nonzero(reveal, as_tuple=True)[1]]
 
     def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
@@ -195,6 +202,8 @@ class Repetition(Target):
         self.register_buffer("probabilities", torch.from_numpy(table))
 
     def conditionals(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
+        rows = max(len(tokens), int(reveal.sum()))
+        refuse_beyond_memory("the prediction", rows * self.alphabet_size)
         counts = tokens.new_zeros(len(tokens), self.alphabet_size + 1)
         counts.scatter_add_(1, tokens, torch.ones_like(tokens))
         counts = counts[:, :-1].masked_fill(self.probabilities == 0, -1)
