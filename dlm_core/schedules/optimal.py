@@ -199,17 +199,17 @@ class OptimalForProfile(Deterministic):
 def _profile(value: Any) -> InformationProfile:
     if isinstance(value, InformationProfile):
         return value
-    if isinstance(value, dict):  # what to_dict makes of one
-        return InformationProfile.from_dict(value)
     if isinstance(value, EstimatedProfile):
         raise TypeError(
             "profile must be an InformationProfile or its conditional entropies, got "
             "EstimatedProfile: give its fit for the sizes that are best for the estimate"
         )
     try:
+        if isinstance(value, dict):  # what to_dict makes of one
+            return InformationProfile.from_dict(value)
         return InformationProfile(real_array("profile", value, ndim=1))
-    except ValueError as error:
-        raise ValueError(f"profile must be an entropy curve: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"profile must be an entropy curve: {error}") from None
 
 
 def _next_layer(area: FloatArray, height: FloatArray) -> tuple[FloatArray, IntArray]:
