@@ -816,7 +816,10 @@ def test_nothing_can_be_assigned(schedule, name):
 
 def test_a_kind_that_can_be_changed_is_found():
     class _Open(Equal):
-        __setattr__ = object.__setattr__
+        def __setattr__(self, name, value):
+            if name in ("length", "steps"):
+                super().__setattr__(name, value)
+            object.__setattr__(self, name, value)
 
     with pytest.raises(AssertionError, match="must not be assignable"):
         testing.check_schedule(_Open(7, 3))
