@@ -137,10 +137,9 @@ class Schedule(ABC):
     and written to a dictionary, and no table travels with it.
 
     A kind of one's own derives from this class, keeps each argument of its constructor as an
-    attribute of the same name (a frozen dataclass with ``eq=False`` and ``repr=False`` does; a
-    constructor of one's own sets it by ``object.__setattr__``, since no attribute of a schedule can
-    be assigned), and
-    gives the abstract members. It is then known by its name; of two classes with one name the
+    attribute of the same name, and gives the abstract members. As no attribute of a schedule can be
+    assigned, it is a frozen dataclass with ``eq=False`` and ``repr=False``, or its constructor uses
+    ``object.__setattr__``. It is then known by its name; of two classes with one name the
     second is refused, unless it stands at the same place of the same module, as when a cell of a
     notebook runs again. ``dlm_core.testing.check_schedule`` holds it to what is said here.
 
