@@ -71,6 +71,8 @@ _MODULES = {
         "TreePotts",
     ],
 }
+# Modules whose names are not imported from here.
+_BY_MODULE = ["exact", "testing"]
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = ["__version__", *_HOME]
@@ -79,7 +81,7 @@ __all__ = ["__version__", *_HOME]
 def __getattr__(name):
     if name in _HOME:
         value = getattr(import_module(f"dlm_core.{_HOME[name]}"), name)
-    elif name in _MODULES or name == "exact":
+    elif name in _MODULES or name in _BY_MODULE:
         value = import_module(f"dlm_core.{name}")
     else:
         raise AttributeError(f"module 'dlm_core' has no attribute {name!r}")
@@ -88,4 +90,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_HOME, *_MODULES, "exact"})
+    return sorted({*globals(), *_HOME, *_MODULES, *_BY_MODULE})

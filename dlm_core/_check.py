@@ -16,12 +16,13 @@ _Array = TypeVar("_Array", bound=npt.NDArray[Any])
 NORMALISATION_TOLERANCE = 1e-9
 # How far from one a sum may be, by the precision in which the numbers came: a softmax in float32
 # sums to one within 1e-7, and a few times that over a large table.
-_TOLERANCES = {"float32": 1e-5, "float16": 1e-2}
+_TOLERANCES = {"float32": 1e-5, "float16": 1e-2, "bfloat16": 2e-2}
 _LARGEST = 2**63 - 1
 # Positions, so that products of two of them fit into int64.
 MOST_POSITIONS = 2**31 - 1
 MOST_COMPOSITIONS = 2**16
 _MOST_BYTES = 4 * 2**30
+_MOST_TERMS = 2**32
 
 _NUMBER_THEM = "number the symbols of a column by numpy.unique(column, return_inverse=True)[1]"
 
@@ -93,6 +94,21 @@ def table_fits(what: str, n_bytes: int) -> None:
         raise ValueError(
             f"{what} needs a table of {n_bytes / 2**30:.1f} GiB, more than the "
             f"{_MOST_BYTES >> 30} GiB allowed: take a smaller length or fewer steps"
+        )
+
+
+def work_fits(what: str, terms: int) -> None:
+    """Refuse a computation of more than 2**32 terms, which takes minutes, before it begins.
+
+    Raises
+    ------
+    ValueError
+        Says of ``what`` how many it has.
+    """
+    if terms > _MOST_TERMS:
+        raise ValueError(
+            f"{what} is a computation of {terms:.2g} terms, more than the 2**32 allowed: take a "
+            "smaller length"
         )
 
 
@@ -198,7 +214,9 @@ def on_host(value: Any) -> Any:
     Known by its methods, so that torch need not be imported.
     """
     if hasattr(value, "detach") and hasattr(value, "cpu"):
-        return value.detach().cpu()
+        value = value.detach().cpu()
+        # numpy has no such numbers; all of them are float32
+        return value.float() if str(value.dtype) == "torch.bfloat16" else value
     return value
 
 
@@ -243,6 +261,7 @@ def real_array(name: str, value: object, ndim: int | None = None) -> FloatArray:
     if ndim is not None and array.ndim != ndim:
         rule = "be a number" if ndim == 0 else f"have {ndim} ax{'i' if ndim == 1 else 'e'}s"
         raise ValueError(f"{name} must {rule}, got shape {array.shape}")
+    table_fits(f"{name} with {array.size} numbers", 8 * array.size)
     with np.errstate(over="ignore"):  # beyond float64 is infinite, and said below
         result = array.astype(np.float64)
     if not np.isfinite(result).all():
@@ -285,8 +304,8 @@ def integer_array(
 def probabilities(name: str, value: object, ndim: int | None = None) -> FloatArray:
     """Return ``value`` as a float64 table of probabilities, divided by its sum.
 
-    The sum may be off one by rounding: by 1e-9, or 1e-5 for numbers that came in float32 and 1e-2
-    in float16.
+    The sum may be off one by rounding: by 1e-9, 1e-5 for numbers that came in float32, 1e-2 in
+    float16 and 2e-2 in bfloat16.
 
     Raises
     ------
@@ -412,6 +431,8 @@ def _refuse_repeats(rows: IntArray) -> None:
 
 
 def _tolerance(value: object) -> float:
+    while isinstance(value, list | tuple) and value:  # rows of one table have one precision
+        value = value[0]
     # torch names a precision as numpy does, after its own name
     precision = str(getattr(value, "dtype", "")).removeprefix("torch.")
     return _TOLERANCES.get(precision, NORMALISATION_TOLERANCE)

@@ -228,7 +228,7 @@ def test_a_fitted_profile_is_nowhere_exact_and_promises_nothing():
         schedule = Minimax(fitted.length, 7, "tc")
         made = certificate(schedule, fitted)
         assert made.exact is None
-        assert made.value == expected_kl(schedule, fitted)
+        assert made.value == pytest.approx(float(fitted.increments @ schedule.residual))
         assert made.basis == "profile fitted to an estimate"
         assert {bound.basis for bound in made.bounds} == {made.basis}
         steps = steps_for(0.5, fitted.length, profile=fitted)
@@ -459,3 +459,28 @@ def test_bounds_at_the_ends():
         for name in ("tc_lower_bound", "dtc_lower_bound"):
             assert getattr(bounds, name)(length, length) < 1e-12
             assert getattr(bounds, name)(1, 1) == 0.0
+
+
+def test_a_function_does_not_choose_and_price_on_one_estimate():
+    with pytest.raises(TypeError, match="look too good"):
+        steps_for(
+            0.1,
+            MEASURED.length,
+            lambda length, steps: OptimalForProfile(MEASURED.fit, steps),
+            profile=MEASURED,
+        )
+
+
+def test_the_exact_law_takes_no_fit():
+    with pytest.raises(ValueError, match=r"estimate.price\(schedule\)"):
+        expected_kl(Equal(MEASURED.length, 3), MEASURED.fit)
+
+
+def test_a_price_is_not_called_an_error():
+    steps = steps_for(0.1, MEASURED.length, profile=MEASURED)
+    assert "price about" in str(steps)
+    assert "E KL" not in str(steps)
+    for name in ("error", "basis"):
+        with pytest.raises(AttributeError):
+            setattr(steps, name, 0)
+    assert pickle.loads(pickle.dumps(steps)).basis == copy.copy(steps).basis == steps.basis

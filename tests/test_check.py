@@ -175,3 +175,13 @@ def test_words_are_chosen_from_a_list(value):
 def test_flags_are_booleans(value):
     with pytest.raises(TypeError, match="flag must be True or False, got"):
         _check.boolean("flag", value)
+
+
+def test_the_precision_of_the_rows_of_a_list_counts():
+    rows = [np.full(3, 1 / 3, dtype=np.float32) + np.float32(1e-6) for _ in range(2)]
+    assert _check.stochastic("rows", rows).sum() == pytest.approx(2)
+
+
+def test_bfloat16_is_taken():
+    rows = torch.softmax(torch.arange(12.0).reshape(3, 4) / 7, dim=1).to(torch.bfloat16)
+    np.testing.assert_allclose(_check.stochastic("rows", rows).sum(axis=1), 1)

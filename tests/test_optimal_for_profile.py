@@ -1,6 +1,8 @@
 """The sizes that are optimal for a known profile, against all compositions."""
 
+import copy
 import json
+import pickle
 from itertools import combinations
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlm_core import InformationProfile
+from dlm_core import EstimatedProfile, InformationProfile
 from dlm_core.error import expected_kl
 from dlm_core.schedules import (
     BestDeterministic,
@@ -110,3 +112,19 @@ def test_round_trip_and_arguments():
     same = OptimalForProfile([0.7, 0.7, 0.0], 2)
     assert same == OptimalForProfile(InformationProfile([0.7, 0.7, -0.0]), 2)
     assert hash(same) == hash(OptimalForProfile(np.array([0.7, 0.7, 0.0]), 2))
+
+
+def test_what_is_chosen_on_a_fit_stays_fitted():
+    measured = EstimatedProfile([0.7, 0.5, 0.45, 0.3, 0.2, 0.1], [0.01] * 6, n=500)
+    made = OptimalForProfile(measured.fit, 2)
+    described = json.loads(json.dumps(made.to_dict()))
+    copies = [copy.copy(made), copy.deepcopy(made), pickle.loads(pickle.dumps(made))]
+    for other in (*copies, Schedule.from_dict(described)):
+        assert other == made
+        assert hash(other) == hash(made)
+        assert other.profile.fitted
+    assert made.resized(4).profile.fitted
+    exact = OptimalForProfile(measured.fit.conditional_entropy, 2)
+    assert exact != made
+    assert repr(exact) != repr(made)
+    assert not copy.copy(exact).profile.fitted

@@ -14,7 +14,7 @@ from oracles import entropy_curve_by_subsets, reed_solomon_table
 from scipy.stats import chi2, hypergeom, norm
 
 from dlm_core import InformationProfile
-from dlm_core.error import expected_kl
+from dlm_core.error import certificate
 from dlm_core.information import (
     Estimate,
     EstimatedProfile,
@@ -173,7 +173,7 @@ def test_the_fit_is_the_nearest_nonincreasing_curve():
     assert type(profile.fit) is InformationProfile
     assert profile.fit.fitted
     assert repr(profile.fit).endswith("fitted=True)")
-    assert expected_kl(TCAdaptive(4, 2), profile.fit) > 0
+    assert certificate(TCAdaptive(4, 2), profile.fit).by_law > 0
     assert repr(profile) == ("EstimatedProfile(length=4, n=50, TC=2.4 ± 0.39, DTC=2 ± 0.39)")
 
 
@@ -219,7 +219,7 @@ def test_a_price_is_that_of_the_raw_means():
     price = profile.price(FixedSizes([2, 2]))
     assert price.value == pytest.approx(0.9 - 0.4 + 0.7 - 0.2)
     assert price.standard_error == pytest.approx(np.sqrt((errors**2).sum()))
-    assert price.value != pytest.approx(expected_kl(FixedSizes([2, 2]), profile.fit))
+    assert price.value != pytest.approx(certificate(FixedSizes([2, 2]), profile.fit).by_law)
     assert str(price) == "1 ± 0.55 (n = 9), on the predictor that was measured"
     assert profile.price(Equal(4, 4)) == Estimate(0.0, 0.0, 9)
     with pytest.raises(ValueError, match="schedule must have the length 4 of the profile, got 5"):

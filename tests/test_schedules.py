@@ -3,10 +3,13 @@
 import copy
 import json
 import pickle
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracles import compositions, p_value, residual_by_definition
 
-from dlm_core import InformationProfile, exact, testing
+from dlm_core import EstimatedProfile, InformationProfile, exact, testing
 from dlm_core.schedules import (
     BestDeterministic,
     Cosine,
@@ -446,7 +449,10 @@ def test_a_kind_is_found_by_its_name_or_label():
         ),
         (Systematic([1.0]), "systematic"),
         (FixedSizes([3]), "fixed sizes"),
-        (BestDeterministic(7, 3, "dtc"), "best deterministic"),
+        (BestDeterministic(7, 3, "tc"), "best deterministic"),
+        (BestDeterministic(7, 3, "dtc"), "best deterministic DTC"),
+        (BestDeterministic(7, 3, "min"), "best deterministic both"),
+        (BestDeterministic(3, 2, [1, 2]), "best deterministic own weights"),
         (OptimalForProfile([1.0, 0.5], 1), "optimal for the profile"),
         (Minimax(7, 3, "tc"), "minimax TC"),
         (Minimax(7, 3, "dtc"), "minimax DTC"),
@@ -795,3 +801,98 @@ def test_strategies(sizes, shape, profile, data):
     schedule = data.draw(testing.schedules(length, steps))
     assert (schedule.length, schedule.steps) == shape
     assert data.draw(testing.schedules(length)).length == length
+
+
+@pytest.mark.parametrize("schedule", [Equal(12, 4), Cosine(12, 4), TCAdaptive(12, 4)], ids=str)
+@pytest.mark.parametrize("name", ["length", "sizes", "residual", "label", "new"])
+def test_nothing_can_be_assigned(schedule, name):
+    before = schedule.residual.tolist()
+    with pytest.raises(AttributeError):
+        setattr(schedule, name, np.zeros(11))
+    with pytest.raises(AttributeError):
+        delattr(schedule, name)
+    assert schedule.residual.tolist() == before
+
+
+def test_a_kind_that_can_be_changed_is_found():
+    class _Open(Equal):
+        def __setattr__(self, name, value):
+            if name in ("length", "steps"):
+                super().__setattr__(name, value)
+            object.__setattr__(self, name, value)
+
+    with pytest.raises(AssertionError, match="must not be assignable"):
+        testing.check_schedule(_Open(7, 3))
+
+
+def test_rows_of_another_law_are_found():
+    class _OddRows(TCAdaptive):
+        def sample_rows(self, lengths, rng):
+            return ShiftedEqual(self.length, self.steps).sample_rows(lengths, rng)
+
+    with pytest.raises(AssertionError, match="sample_rows"):
+        testing.check_schedule(_OddRows(7, 3))
+
+    class _OddShortRows(TCAdaptive):
+        def sample_rows(self, lengths, rng):
+            lengths = np.asarray(lengths)
+            sizes = super().sample_rows(lengths, rng)
+            return np.where((lengths == 5)[:, np.newaxis], [3, 1, 1], sizes)
+
+    with pytest.raises(AssertionError, match="sample_rows of length 5"):
+        testing.check_schedule(_OddShortRows(7, 3))
+
+
+def test_a_wrong_coefficient_and_a_wrong_improvement_are_found():
+    class _Flattering(Equal):
+        def coefficient(self, measure):
+            return super().coefficient(measure) / (2 if measure is not None else 1)
+
+    with pytest.raises(AssertionError, match="must be the largest ratio"):
+        testing.check_schedule(_Flattering(7, 3))
+
+    class _Worse(Equal):
+        improves = "always"
+
+    with pytest.raises(AssertionError, match="a further step raises a residual"):
+        testing.check_schedule(_Worse)
+
+
+@pytest.mark.parametrize(
+    ("base", "arguments"),
+    [
+        (ShiftedEqual, (12, 4)),
+        (ShiftedEqual, (12, 4, [(6, 2)])),
+        (FixedSizes, ([3, 3, 3, 3],)),
+        (Systematic, ([1, *[0.25] * 8],)),
+        (OptimalForProfile, ([3.0, 2, 1, 0.5, 0.2, 0.1, 0, 0], 3)),
+    ],
+)
+def test_a_kind_of_its_own_is_kept_by_another_length(base, arguments):
+    own = type(f"_Own{base.__name__}{len(arguments)}", (base,), {})
+    made = own(*arguments)
+    assert type(made.resized(6)) is own
+    assert type(made.resized(2)) is own
+
+
+def test_missing_arguments_are_named_by_the_kind():
+    with pytest.raises(TypeError, match="d must give length and steps of Equal"):
+        Schedule.from_dict({"schedule": "Equal"})
+    with pytest.raises(TypeError, match="Schedule is abstract"):
+        Schedule.for_shape(3, 2)
+
+
+@pytest.mark.parametrize("kind", [Minimax, BestDeterministic])
+def test_a_word_of_numpy_is_a_word(kind):
+    assert repr(kind(12, 4, np.str_("tc"))) == repr(kind(12, 4, "tc"))
+
+
+def test_what_only_looks_like_a_schedule_has_no_price():
+    measured = EstimatedProfile([0.7, 0.5, 0.45], [0.01] * 3, n=500)
+    with pytest.raises(TypeError, match="schedule must be a Schedule"):
+        measured.price(SimpleNamespace(residual=[1.0, 1.0]))
+
+
+def test_testing_is_loaded_when_it_is_asked_for():
+    program = "import dlm_core; assert 'testing' in dir(dlm_core); dlm_core.testing.check_schedule"
+    subprocess.run([sys.executable, "-c", program], check=True)

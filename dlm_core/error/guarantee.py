@@ -7,9 +7,10 @@ from numbers import Real
 from typing import Any
 
 from dlm_core._check import MOST_POSITIONS, instance, integer, number, shown
-from dlm_core.error.law import expected_kl
+from dlm_core.error.law import error_by_law
 from dlm_core.information.estimate import Estimate
 from dlm_core.information.profile import (
+    MEASURED,
     MOST_NATS,
     EstimatedProfile,
     InformationProfile,
@@ -195,7 +196,7 @@ def certificate(
 def _certificate(
     schedule: Schedule, profile: InformationProfile | None, known: "dict[str, _Upper]"
 ) -> Certificate:
-    by_law = None if profile is None else expected_kl(schedule, profile)
+    by_law = None if profile is None else error_by_law(schedule, profile)
     bounds = []
     for measure, (aggregate, formula) in _AGGREGATES.items():
         needed = [measure] if measure in ("tc", "dtc") else ["tc", "dtc"]
@@ -291,13 +292,23 @@ class Steps(int):
         distribution with the given correlations; else the estimate it was computed from.
     """
 
-    error: float
-    basis: str
+    _error: float
+    _basis: str
 
     def __new__(cls, steps: int, error: float, basis: str) -> "Steps":
         made = super().__new__(cls, steps)
-        made.error, made.basis = error, basis
+        made._error, made._basis = error, basis
         return made
+
+    @property
+    def error(self) -> float:
+        """float: the error that it is to have, in nats."""
+        return self._error
+
+    @property
+    def basis(self) -> str:
+        """str: what the error rests on."""
+        return self._basis
 
     def __getnewargs__(self) -> tuple[int, float, str]:  # type: ignore[override]
         return int(self), self.error, self.basis
@@ -307,7 +318,9 @@ class Steps(int):
 
     def __str__(self) -> str:
         relation = "=" if self.basis == _EXACT else "<=" if self.basis == _GUARANTEE else "about"
-        return f"{int(self)} (E KL {relation} {self.error:.6g} nats: {self.basis})"
+        # of a predictor that was measured no error is known, but a price, negative perhaps
+        what = "price" if self.basis.endswith(MEASURED) else "E KL"
+        return f"{int(self)} ({what} {relation} {self.error:.6g} nats: {self.basis})"
 
     def __format__(self, spec: str) -> str:
         # a number inside a sentence, as other integers are
@@ -396,6 +409,9 @@ def steps_for(
         found = instance("schedule(length, steps)", make(length, steps), Schedule)
         if (found.length, found.steps) != (length, steps):
             raise ValueError(f"schedule must make {steps} steps of length {length}, got {found!r}")
+        chosen_on = getattr(found, "profile", None) if found.improves == "own profile" else None
+        if estimated is not None and chosen_on == estimated.fit:
+            raise TypeError(_chosen_on_itself(type(found).__name__))
         return found
 
     def promise(steps: int) -> tuple[float, str]:
@@ -444,15 +460,18 @@ def _maker(
         raise ValueError(f"schedule must be a subclass of Schedule, got {kind.__name__}")
     if kind.improves == "own profile":
         if isinstance(profile, EstimatedProfile):
-            raise TypeError(
-                f"profile must be exact for {kind.__name__}, got an EstimatedProfile: sizes that "
-                "are chosen on an estimate look too good on it. Choose them on one estimate and "
-                "price them on fresh draws: steps_for(..., lambda length, steps: "
-                f"{kind.__name__}(chosen_on.fit, steps), profile=fresh)"
-            )
+            raise TypeError(_chosen_on_itself(kind.__name__))
         if profile is None:
             raise TypeError(f"profile must be given for {kind.__name__}, got None")
     return lambda length, steps: kind.for_shape(length, steps, measure=measure, profile=profile)
+
+
+def _chosen_on_itself(kind: str) -> str:
+    return (
+        f"profile must be exact for {kind}, got an EstimatedProfile: sizes that are chosen on an "
+        "estimate look too good on it. Choose them on one estimate and price them on fresh draws: "
+        f"steps_for(..., lambda length, steps: {kind}(chosen_on.fit, steps), profile=fresh)"
+    )
 
 
 @dataclass(frozen=True)

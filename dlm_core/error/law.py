@@ -37,7 +37,7 @@ def expected_kl(schedule: Schedule, profile: InformationProfile) -> float:
     Returns
     -------
     float
-        The error in nats; of a profile that was ``fitted`` to estimates, an estimate of it.
+        The error in nats.
 
     Raises
     ------
@@ -45,7 +45,8 @@ def expected_kl(schedule: Schedule, profile: InformationProfile) -> float:
         If an argument is of another type: an ``EstimatedProfile`` has
         ``EstimatedProfile.price``, with a standard error, in place of this function.
     ValueError
-        If the lengths differ.
+        If the lengths differ, or the profile was ``fitted`` to an estimate: the law on a fit is
+        ``certificate(schedule, profile).by_law``.
 
     Examples
     --------
@@ -57,6 +58,16 @@ def expected_kl(schedule: Schedule, profile: InformationProfile) -> float:
     """
     instance("schedule", schedule, Schedule)
     exact_profile("profile", profile)
+    if profile.fitted:
+        raise ValueError(
+            "profile must be exact, got one fitted to an estimate: use estimate.price(schedule), "
+            "or certificate(schedule, profile).by_law for the law on the fit"
+        )
+    return error_by_law(schedule, profile)
+
+
+def error_by_law(schedule: Schedule, profile: InformationProfile) -> float:
+    """The error law on a profile of the same length, exact or fitted, in nats."""
     if schedule.length != profile.length:
         raise ValueError(
             f"schedule and profile must have the same length, got {schedule.length} "

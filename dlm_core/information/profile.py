@@ -24,6 +24,8 @@ from dlm_core._check import (
     real_array,
     shown,
     sparse_law,
+    table_fits,
+    work_fits,
 )
 from dlm_core._types import FloatArray, Rng
 from dlm_core.information._entropies import (
@@ -52,7 +54,7 @@ _CANCELLED = 1e-14
 MOST_NATS = 1e100
 # Eigenvalues of a matrix of correlations are computed to about 1e-16 of its trace.
 _INDEFINITE = 1e-9
-_MEASURED = "on the predictor that was measured"
+MEASURED = "on the predictor that was measured"
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,6 +291,7 @@ class InformationProfile:
         rng = numpy_generator("rng", rng)
         columns = columns_of(rows)
         length = len(columns)
+        table_fits(f"the covariance of {length} points", 8 * length**2)
 
         curves = np.zeros((draws, length + 1))
         for draw in curves:
@@ -330,6 +333,7 @@ class InformationProfile:
             If an argument is no integer or out of range.
         """
         length = integer("length", length, 1, MOST_POSITIONS)
+        table_fits(f"a profile of length {length}", 8 * length)
         dimension = integer("dimension", dimension, 1, length)
         symbol = log(integer("alphabet_size", alphabet_size, 1))
         return cls(np.where(np.arange(length) < dimension, symbol, 0.0))
@@ -360,6 +364,7 @@ class InformationProfile:
             If ``length`` is no integer >= 1 or ``entropy`` no nonnegative number.
         """
         length = integer("length", length, 1, MOST_POSITIONS)
+        table_fits(f"a profile of length {length}", 8 * length)
         entropy = number("entropy", entropy, 0)
         _check_size("entropy", np.array(entropy))
         return cls(np.where(np.arange(length) < 1, entropy, 0.0))
@@ -405,6 +410,7 @@ class InformationProfile:
         noise = min(noise, 1 - noise)
         if noise == 0:
             return cls.repetition(length, log(2))
+        work_fits(f"two_words of length {length}", length**2)
         evidence = log(1 - noise) - log(noise)
         wrong = np.arange(length)
         chance = np.zeros(length)
@@ -455,6 +461,8 @@ class InformationProfile:
             raise ValueError("parts must hold at least one InformationProfile, got none")
         length = sum(part.length * copies for part, copies in counts.items())
         integer("the sum of the lengths of parts", length, 1, MOST_POSITIONS)
+        work = sum(length * part.length for part in counts)
+        work_fits(f"the concatenation of length {length}", work)
         h = np.zeros(length)
         for part, copies in counts.items():
             h += copies * part.length / length * _mean_in_block(part.conditional_entropy, length)
@@ -611,7 +619,8 @@ class EstimatedProfile:
         if draws.ndim != 2 or draws.shape[0] < 2 or draws.shape[1] < 1:
             raise ValueError(f"draws must have shape (n, L), n >= 2 and L >= 1, got {draws.shape}")
         _check_size("draws", draws)
-        n = draws.shape[0]
+        n, length = draws.shape
+        table_fits(f"the covariance of {length} points", 8 * length**2)
         # From the first draw, so that a point that never varies gets an error of exactly zero.
         differences = draws - draws[0]
         deviations = differences - differences.mean(axis=0)
@@ -674,7 +683,7 @@ class EstimatedProfile:
         value = float(terms.sum())
         if abs(value) <= _CANCELLED * float(np.abs(terms).sum()):
             value = 0.0
-        return Estimate(value, error, self.n, _MEASURED)
+        return Estimate(value, error, self.n, MEASURED)
 
     def price(self, schedule: _Sizes) -> Estimate:
         r"""The nats that a schedule costs over one token at a time, on the predictor measured.
@@ -712,7 +721,8 @@ class EstimatedProfile:
         >>> print(measured.price(Equal(3, 1)))
         0.45 ± 0.024 (n = 500), on the predictor that was measured
         """
-        if isinstance(schedule, type) or not hasattr(schedule, "residual"):
+        known = hasattr(schedule, "length") and hasattr(schedule, "residual")
+        if isinstance(schedule, type) or not known:
             raise TypeError(
                 "schedule must be a Schedule such as TCAdaptive(length, steps), got "
                 f"{shown(schedule)} of type {type(schedule).__name__}"

@@ -24,7 +24,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
-from dlm_core._check import count, frozen, listable, numpy_generator, table_fits
+from dlm_core._check import count, frozen, listable, numpy_generator, table_fits, work_fits
 from dlm_core._types import FloatArray, IntArray, Rng
 from dlm_core.schedules.base import Schedule
 
@@ -97,8 +97,15 @@ class _Adaptive(Schedule):
         if table is None:
             name = f"{type(self).__name__} of length {self.length} with {self.steps} steps"
             table_fits(name, 8 * self.length * self.steps)
+            self._refuse_long_work()
             table = _tables_in_use[shape] = frozen(_weights_against(*shape))
         return table
+
+    def _refuse_long_work(self) -> None:
+        """Refuse a recursion over more states than can be computed in minutes."""
+        name = f"{type(self).__name__} of length {self.length} with {self.steps} steps"
+        # a step of the loop over the length takes as long as some 256 states
+        work_fits(name, self.steps * (self.length - self.steps) + 256 * self.length)
 
     @abstractmethod
     def _in_order(self, sizes: IntArray) -> IntArray:
@@ -126,6 +133,7 @@ class _Adaptive(Schedule):
     def sample_rows(self, lengths: npt.ArrayLike, rng: Rng) -> IntArray:
         # The law with k iterations and l tokens left does not depend on L: one scan serves all.
         totals, rng = self._checked_lengths(lengths), numpy_generator("rng", rng)
+        count("the number of lengths", totals.size, 0, self.length)
         rows, numbers = np.nonzero(self._sample_chosen(totals, rng).T)
         steps = np.minimum(self.steps, totals)
         marks = np.zeros((totals.size, self.steps + 1), dtype=np.int64)
@@ -223,6 +231,7 @@ class TCAdaptive(_Adaptive):
         length, steps = self.length, self.steps
         if steps == length:
             return 0.0
+        self._refuse_long_work()
         a = np.arange(1, steps + 1) * np.arange(2, steps + 2) / 2 - 1
         for remaining in range(3, length):
             # a[k-1] holds a_{k, remaining} for k < remaining, and its first value for later k
@@ -291,6 +300,7 @@ class DTCAdaptive(_Adaptive):
         length, steps = self.length, self.steps
         if steps == length:
             return 0.0
+        self._refuse_long_work()
         z = np.full(steps, np.nan)
         z[0] = length
         for i in range(length - 2, 0, -1):

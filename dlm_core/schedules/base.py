@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from dlm_core._check import (
     MOST_POSITIONS,
+    count,
     frozen,
     instance,
     integer,
@@ -21,6 +22,7 @@ from dlm_core._check import (
     real_array,
     shape,
     shown,
+    table_fits,
 )
 from dlm_core._types import FloatArray, IntArray, Measure, Rng
 
@@ -64,11 +66,9 @@ def measure_weights(measure: Measure, length: int) -> FloatArray:
     """
     length = integer("length", length, 1, MOST_POSITIONS)
     if isinstance(measure, str):
-        if measure not in _MEASURES:
-            raise ValueError(
-                f"measure must be one of {sorted(_MEASURES)} or an array, got {measure!r}"
-            )
-        return np.asarray(_MEASURES[measure](np.arange(1, length), length), dtype=np.float64)
+        name = _measure_name(measure)
+        table_fits(f"the measure of length {length}", 8 * length)
+        return np.asarray(_MEASURES[name](np.arange(1, length), length), dtype=np.float64)
     weights = real_array("measure", measure, ndim=1)
     if weights.shape != (length - 1,):
         raise ValueError(f"measure must have shape ({length - 1},), got {weights.shape}")
@@ -79,6 +79,13 @@ def measure_weights(measure: Measure, length: int) -> FloatArray:
             rule = "be positive"
         raise ValueError(f"measure must {rule}, got {weights[wrong[0]]} at j={wrong[0] + 1}")
     return weights
+
+
+def _measure_name(measure: str) -> str:
+    """The name of a measure, as a plain string."""
+    if measure not in _MEASURES:
+        raise ValueError(f"measure must be one of {sorted(_MEASURES)} or an array, got {measure!r}")
+    return str(measure)
 
 
 def residuals(sizes: npt.ArrayLike) -> IntArray:
@@ -112,6 +119,8 @@ def residuals(sizes: npt.ArrayLike) -> IntArray:
             f"sizes must have rows of one sum, got {sums[0]} in row 0 and {sums[other[0]]} "
             f"in row {other[0]}"
         )
+    n, length = len(table), int(sums[0])
+    table_fits(f"residuals of {n} draws of length {length}", 8 * n * length)
     ends = np.repeat(np.cumsum(table, axis=1).ravel(), table.ravel()).reshape(len(table), -1)
     return ends[:, :-1] - np.arange(1, ends.shape[1])
 
@@ -128,8 +137,9 @@ class Schedule(ABC):
     and written to a dictionary, and no table travels with it.
 
     A kind of one's own derives from this class, keeps each argument of its constructor as an
-    attribute of the same name (a frozen dataclass with ``eq=False`` and ``repr=False`` does), and
-    gives the abstract members. It is then known by its name; of two classes with one name the
+    attribute of the same name, and gives the abstract members. As no attribute of a schedule can be
+    assigned, it is a frozen dataclass with ``eq=False`` and ``repr=False``, or its constructor uses
+    ``object.__setattr__``. It is then known by its name; of two classes with one name the
     second is refused, unless it stands at the same place of the same module, as when a cell of a
     notebook runs again. ``dlm_core.testing.check_schedule`` holds it to what is said here.
 
@@ -166,6 +176,12 @@ class Schedule(ABC):
                 f"{_place(known)}: give {_place(cls)} another name"
             )
         Schedule._kinds[cls.__name__] = cls
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable: {name!r} cannot be assigned")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable: {name!r} cannot be deleted")
 
     @staticmethod
     def named(name: str) -> type["Schedule"]:
@@ -226,6 +242,10 @@ class Schedule(ABC):
             If one is out of range, a measure or profile is needed and missing, or this kind is
             given by something else.
         """
+        if inspect.isabstract(cls):
+            raise TypeError(
+                f"{cls.__name__} is abstract: ask a kind of schedule, such as Equal.for_shape"
+            )
         try:
             inspect.signature(cls).bind(length=length, steps=steps)
         except TypeError:
@@ -324,6 +344,7 @@ class Schedule(ABC):
             If a length is out of range, or the kind of schedule has no rule for it.
         """
         rows, rng = self._checked_lengths(lengths), numpy_generator("rng", rng)
+        count("the number of lengths", rows.size, 0, self.steps)
         seed = int(rng.integers(2**63))
         sizes = np.zeros((rows.size, self.steps), dtype=np.int64)
         for length in np.unique(rows[rows > 0]).tolist():
@@ -415,6 +436,12 @@ class Schedule(ABC):
             kind = Schedule.named(arguments.pop("schedule", ""))
         except ValueError as error:
             raise ValueError(f"d must name its kind: {error}") from None
+        try:
+            inspect.signature(kind).bind(**arguments)
+        except TypeError as error:
+            raise TypeError(
+                f"d must give {' and '.join(_parameters(kind))} of {kind.__name__}: {error}"
+            ) from None
         return kind(**arguments)
 
     def _arguments(self) -> dict[str, Any]:
@@ -442,7 +469,7 @@ class Schedule(ABC):
         return hash((type(self), self._key()))
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{name}={_short(x)}" for name, x in self._arguments().items())
+        given = ", ".join(f"{name}={short(x)}" for name, x in self._arguments().items())
         return f"{type(self).__name__}({given})"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -495,13 +522,19 @@ class ForMeasure(Remembering):
 
     measure: Measure
 
-    def _check_measure(self) -> FloatArray:
-        """Validate length, steps and measure; return the weights."""
+    def _check_measure(self) -> None:
+        """Validate length, steps and measure; weights are made where none are given by a name."""
         self._check_shape()
-        weights = measure_weights(self.measure, self.length)
-        if not isinstance(self.measure, str):
+        if isinstance(self.measure, str):
+            object.__setattr__(self, "measure", _measure_name(self.measure))
+        else:
+            weights = measure_weights(self.measure, self.length)
             object.__setattr__(self, "measure", frozen(weights))
-        return weights
+
+    @property
+    def measure_label(self) -> str:
+        """str: the measure as figures and tables call it."""
+        return MEASURE_LABELS[self.measure] if isinstance(self.measure, str) else "own weights"
 
     @classmethod
     def for_shape(
@@ -547,6 +580,8 @@ def _plain_name(name: str) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
     return [_plain(x) for x in value] if isinstance(value, list | tuple) else value
 
 
@@ -557,7 +592,8 @@ def _hashable(value: Any) -> Any:
     return tuple(_hashable(x) for x in value) if isinstance(value, list | tuple) else value
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """``repr(value)``, of a long array its beginning and its end."""
     if not isinstance(value, np.ndarray):
         return repr(value)
     if value.size <= 8:

@@ -8,7 +8,14 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from dlm_core._check import MOST_POSITIONS, count, frozen, integer_array, numpy_generator
+from dlm_core._check import (
+    MOST_POSITIONS,
+    count,
+    frozen,
+    integer_array,
+    numpy_generator,
+    table_fits,
+)
 from dlm_core._types import FloatArray, IntArray, Rng
 from dlm_core.schedules.base import Remembering, residuals
 
@@ -36,6 +43,7 @@ class Deterministic(Remembering):
 
     @cached_property
     def start_probabilities(self) -> FloatArray:
+        table_fits(f"{type(self).__name__} of length {self.length}", 8 * self.length)
         starts = np.zeros(self.length)
         starts[np.cumsum(self.sizes) - self.sizes] = 1.0
         return frozen(starts)
@@ -96,12 +104,12 @@ class FixedSizes(Deterministic):
 
     def _resized(self, length: int) -> "FixedSizes":
         if length <= self.steps:
-            return FixedSizes(np.ones(length, dtype=np.int64))
+            return type(self)(np.ones(length, dtype=np.int64))
         k = np.arange(1, self.steps)
         ends = np.cumsum(self.sizes[:-1]) * length // self.length
         ends = np.maximum.accumulate(np.maximum(ends - k, 0)) + k
         ends = np.minimum(ends, length - self.steps + k)
-        return FixedSizes(np.diff(ends, prepend=0, append=length))
+        return type(self)(np.diff(ends, prepend=0, append=length))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,12 +122,17 @@ class _Baseline(Deterministic):
     def __post_init__(self) -> None:
         self._check_shape()
 
+    def _numbers(self, first: int) -> IntArray:
+        """The numbers of the iterations, from ``first`` on."""
+        table_fits(f"{type(self).__name__} with {self.steps} steps", 8 * self.steps)
+        return np.arange(first, self.steps + 1)
+
     def _sizes_from_masked(self, masked: FloatArray) -> IntArray:
         """Sizes that leave about ``masked[k-1]`` tokens after step ``k``, every size positive.
 
         The count after step ``k`` is clipped to ``[K - k, previous - 1]``.
         """
-        k = np.arange(1, self.steps + 1)
+        k = self._numbers(1)
         counts = np.maximum(np.rint(masked).astype(np.int64), self.steps - k) + k
         # with k added, "at most previous - 1" becomes "at most previous"
         counts = np.minimum.accumulate(np.concatenate([[self.length], counts]))
@@ -144,7 +157,7 @@ class Equal(_Baseline):
 
     @cached_property
     def sizes(self) -> IntArray:
-        return frozen(np.diff(np.arange(self.steps + 1) * self.length // self.steps))
+        return frozen(np.diff(self._numbers(0) * self.length // self.steps))
 
 
 class Cosine(_Baseline):
@@ -168,7 +181,7 @@ class Cosine(_Baseline):
 
     @cached_property
     def sizes(self) -> IntArray:
-        k = np.arange(1, self.steps + 1)
+        k = self._numbers(1)
         return self._sizes_from_masked(self.length * np.cos(np.pi * k / (2 * self.steps)))
 
 
@@ -193,6 +206,6 @@ class Geometric(_Baseline):
 
     @cached_property
     def sizes(self) -> IntArray:
-        masked = self.length ** (1 - np.arange(1, self.steps + 1) / self.steps)
+        masked = self.length ** (1 - self._numbers(1) / self.steps)
         masked[-1] = 0
         return self._sizes_from_masked(masked)

@@ -12,9 +12,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from dlm_core._check import frozen
+from dlm_core._check import frozen, table_fits
 from dlm_core._types import FloatArray, Measure
-from dlm_core.schedules.base import MEASURE_LABELS, ForMeasure, measure_weights
+from dlm_core.schedules.base import ForMeasure, measure_weights
 from dlm_core.schedules.systematic import OnePhase
 
 __all__ = ["Minimax"]
@@ -65,9 +65,11 @@ class Minimax(ForMeasure, OnePhase):
     measure: Measure
 
     def __post_init__(self) -> None:
-        weights = self._check_measure()
-        name = MEASURE_LABELS[self.measure] if isinstance(self.measure, str) else "own weights"
-        object.__setattr__(self, "label", f"minimax {name}")
+        self._check_measure()
+        object.__setattr__(self, "label", f"{type(self).label} {self.measure_label}")
+        if isinstance(self.measure, str):
+            return
+        weights = np.asarray(self.measure)
         if (weights / weights.max(initial=0.0)).min(initial=1.0) < 1e-100:
             raise ValueError(
                 "measure must not span more than a factor of 1e100, "
@@ -78,6 +80,8 @@ class Minimax(ForMeasure, OnePhase):
     def _solution(self) -> tuple[float, FloatArray, FloatArray]:
         """The constant, the start probabilities, and one minus each of them."""
         length, steps = self.length, self.steps
+        # lists of floats: seven numbers a position, of 32 bytes each
+        table_fits(f"{type(self).__name__} of length {length}", 7 * 32 * length)
         weights = measure_weights(self.measure, length)
         if steps == length:
             return 0.0, frozen(np.ones(length)), frozen(np.zeros(length))

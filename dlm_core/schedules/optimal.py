@@ -9,7 +9,7 @@ import numpy as np
 from dlm_core._check import frozen, integer, real_array, table_fits
 from dlm_core._types import FloatArray, IntArray, Measure
 from dlm_core.information.profile import EstimatedProfile, InformationProfile
-from dlm_core.schedules.base import ForMeasure, measure_weights, residuals
+from dlm_core.schedules.base import MEASURE_LABELS, ForMeasure, measure_weights, residuals, short
 from dlm_core.schedules.fixed import Deterministic
 
 __all__ = ["BestDeterministic", "OptimalForProfile"]
@@ -54,9 +54,12 @@ class BestDeterministic(ForMeasure, Deterministic):
 
     def __post_init__(self) -> None:
         self._check_measure()
+        if self.measure_label != MEASURE_LABELS["tc"]:
+            object.__setattr__(self, "label", f"{type(self).label} {self.measure_label}")
 
     @cached_property
     def sizes(self) -> IntArray:
+        table_fits(f"{type(self).__name__} of length {self.length}", 100 * self.length)
         weights = measure_weights(self.measure, self.length)
         best = self._reaching(np.inf, weights)
         assert best is not None  # one block reaches the end
@@ -164,10 +167,14 @@ class OptimalForProfile(Deterministic):
                 f"and not of one of length {length}"
             )
         tail = self.profile.conditional_entropy[self.length - length :]
-        return OptimalForProfile(InformationProfile(tail), min(self.steps, length))
+        kept = InformationProfile(tail, self.profile.fitted)
+        return type(self)(kept, min(self.steps, length))
 
-    def _arguments(self) -> dict[str, Any]:
-        return {"profile": self.profile.conditional_entropy, "steps": self.steps}
+    def __repr__(self) -> str:
+        profile = self.profile
+        # an exact one by its curve, from which the schedule can be made again
+        given = repr(profile) if profile.fitted else short(profile.conditional_entropy)
+        return f"{type(self).__name__}(profile={given}, steps={self.steps})"
 
     @cached_property
     def sizes(self) -> IntArray:
@@ -198,9 +205,11 @@ def _profile(value: Any) -> InformationProfile:
             "EstimatedProfile: give its fit for the sizes that are best for the estimate"
         )
     try:
+        if isinstance(value, dict):  # what to_dict makes of one
+            return InformationProfile.from_dict(value)
         return InformationProfile(real_array("profile", value, ndim=1))
-    except ValueError as error:
-        raise ValueError(f"profile must be an entropy curve: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"profile must be an entropy curve: {error}") from None
 
 
 def _next_layer(area: FloatArray, height: FloatArray) -> tuple[FloatArray, IntArray]:

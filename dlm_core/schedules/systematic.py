@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlm_core._check import (
+    MOST_COMPOSITIONS,
     NORMALISATION_TOLERANCE,
     boolean,
     count,
@@ -29,6 +30,7 @@ from dlm_core._check import (
     on_host,
     real_array,
     shown,
+    table_fits,
 )
 from dlm_core._types import FloatArray, IntArray, Rng
 from dlm_core.schedules.base import Remembering, Schedule
@@ -93,6 +95,13 @@ class OnePhase(Remembering):
     def law(self) -> dict[tuple[int, ...], float]:
         # Between two neighbouring thresholds of the phase the sizes do not change.
         ends = np.unique(self._blocks[1])
+        name = f"the law of {type(self).__name__} of length {self.length}, {self.steps} steps"
+        if ends.size > MOST_COMPOSITIONS:
+            raise ValueError(
+                f"{name} may have {ends.size} compositions, more than the {MOST_COMPOSITIONS} that "
+                "are listed"
+            )
+        table_fits(name, 8 * ends.size * self.steps)
         starts = np.concatenate([[0.0], ends[:-1]])
         law: dict[tuple[int, ...], float] = {}
         for sizes, chance in zip(self._sizes_at(starts).tolist(), ends - starts, strict=True):
@@ -121,6 +130,7 @@ class OnePhase(Remembering):
         # the next block starts at t. All terms are positive; windows of 2, 4, 8, ... positions,
         # largest first, find where the stretch ends in O(L log L).
         length, u = self.length, self.start_probabilities
+        table_fits(f"the residual of {type(self).__name__} of length {length}", 64 * length)
         j = np.arange(1, length)
         mass, moment = [u], [np.zeros(length)]
         while mass[-1].size > (width := 1 << (len(mass) - 1)) and mass[-1].min() <= 1:
@@ -245,6 +255,7 @@ class Systematic(OnePhase):
         return np.minimum(phases, np.nextafter(1.0, 0.0))
 
     def _resized(self, length: int) -> "Systematic":
+        table_fits(f"{type(self).__name__} of length {length}", 8 * length)
         steps = min(self.steps, length)
         # Sums of u up to each of the new positions, as they would be without a limit of 1 each.
         sums = np.concatenate([[0.0], np.cumsum(self.start_probabilities[1:])])
@@ -254,7 +265,7 @@ class Systematic(OnePhase):
         sums = np.minimum.accumulate(sums - place) + place
         sums = np.maximum(sums, steps - length + place)
         u = np.clip(np.diff(np.minimum(sums, steps - 1)), 0.0, 1.0)
-        return Systematic(np.append(1.0, u), self.stratified)
+        return type(self)(np.append(1.0, u), self.stratified)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -322,6 +333,7 @@ class ShiftedEqual(OnePhase):
     @cached_property
     def _chances(self) -> tuple[FloatArray, FloatArray]:
         """The start probabilities, and one minus each of them."""
+        table_fits(f"{type(self).__name__} of length {self.length}", 16 * self.length)
         u, passed = np.ones(self.length), np.zeros(self.length)
         for t, end, k in self._segments:
             if end - t > 1:
@@ -339,7 +351,7 @@ class ShiftedEqual(OnePhase):
 
     def _resized(self, length: int) -> "ShiftedEqual":
         if not self.restarts:
-            return ShiftedEqual(length, min(self.steps, length))
+            return type(self)(length, min(self.steps, length))
         cut = self.length - length
         if cut < 0:
             raise ValueError(
@@ -355,7 +367,7 @@ class ShiftedEqual(OnePhase):
             more = min(left, end - t - k)
             restarts.append((t, k + more))
             left -= more
-        return ShiftedEqual(length, first + sum(k for _, k in restarts), restarts)
+        return type(self)(length, first + sum(k for _, k in restarts), restarts)
 
 
 def _restarts(value: object, length: int) -> tuple[tuple[int, int], ...]:
