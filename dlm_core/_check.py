@@ -83,7 +83,7 @@ def listable(length: int, steps: int) -> None:
 
 
 def table_fits(what: str, n_bytes: int) -> None:
-    """Refuse a table that would take more than 4 GiB, before it is allocated.
+    """Refuse tables that would take more than 4 GiB, before they are allocated.
 
     Raises
     ------
@@ -92,8 +92,8 @@ def table_fits(what: str, n_bytes: int) -> None:
     """
     if n_bytes > _MOST_BYTES:
         raise ValueError(
-            f"{what} needs a table of {n_bytes / 2**30:.1f} GiB, more than the "
-            f"{_MOST_BYTES >> 30} GiB allowed: take a smaller length or fewer steps"
+            f"{what} would take {n_bytes / 2**30:.4g} GiB, more than the "
+            f"{_MOST_BYTES >> 30} GiB allowed"
         )
 
 

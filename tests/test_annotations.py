@@ -6,11 +6,13 @@ from functools import cached_property
 import pytest
 
 import dlm_core
+from dlm_core import error, information, predictor, sampler, schedules, targets
+
+ROOMS = [error, information, predictor, sampler, schedules, targets]
 
 
 def public_functions():
-    for name in dlm_core.__all__:
-        value = getattr(dlm_core, name)
+    for name, value in [(name, getattr(room, name)) for room in ROOMS for name in room.__all__]:
         if inspect.isfunction(value):
             yield name, value
         elif inspect.isclass(value):
@@ -36,3 +38,8 @@ def test_signature_is_annotated(name, function):
     if signature.return_annotation is signature.empty and not name.endswith("__init__"):
         bare.append("the return value")
     assert not bare
+
+
+def test_the_rooms_hold_every_public_name():
+    rooms = {name for room in ROOMS for name in room.__all__}
+    assert {*dlm_core.__all__} - {"__version__"} <= rooms

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from math import log
 from typing import Any, Self
 
-from dlm_core._check import MOST_POSITIONS, integer
+from dlm_core._check import MOST_POSITIONS, integer, table_fits
 from dlm_core._torch import torch
 from dlm_core._types import FloatArray
 from dlm_core.information.profile import EstimatedProfile, InformationProfile
@@ -15,18 +15,8 @@ __all__ = ["Target"]
 
 # Dense tables beyond this many words are refused: 8 MiB of float64.
 _MOST_WORDS = 2**20
-_MOST_BYTES = 2**32
 # Symbols, so that the product of two of them fits into int64.
 MOST_SYMBOLS = 2**31 - 1
-
-
-def refuse_beyond_memory(what: str, entries: int) -> None:
-    """Raise ``ValueError`` if that many numbers of 8 bytes take more than 4 GiB."""
-    if 8 * entries > _MOST_BYTES:
-        raise ValueError(
-            f"{what} would take {8 * entries / 2**30:.4g} GiB, more than the "
-            f"{_MOST_BYTES / 2**30:g} GiB allowed"
-        )
 
 
 def uniforms(n: int, columns: int, generator: torch.Generator) -> torch.Tensor:
@@ -177,7 +167,7 @@ class Target(torch.nn.Module, ABC):
         """
         n = integer("n", n, 0)
         generator = torch_generator("generator", generator, self.device)
-        refuse_beyond_memory(f"n = {n} sequences of length {self.length}", n * self.length)
+        table_fits(f"n = {n} sequences of length {self.length}", 8 * n * self.length)
         return self.draw(n, generator)
 
     def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:

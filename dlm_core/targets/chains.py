@@ -8,11 +8,11 @@ import torch
 from scipy.sparse.csgraph import connected_components
 
 from dlm_core._check import probabilities as checked_probabilities
-from dlm_core._check import stochastic
+from dlm_core._check import stochastic, table_fits
 from dlm_core._types import FloatArray, IntArray
 from dlm_core.information.profile import InformationProfile
 from dlm_core.predictor import pick
-from dlm_core.targets.base import Target, refuse_beyond_memory, uniforms
+from dlm_core.targets.base import Target, uniforms
 
 __all__ = ["HiddenMarkov", "MarkovChain"]
 
@@ -150,9 +150,9 @@ class MarkovChain(Target):
         table, log_initial = _chain(transition, initial)
         size = len(table)
         super().__init__(length, size)
-        refuse_beyond_memory(
+        table_fits(
             f"the powers of transition for length = {self.length} and {size} symbols",
-            self.length * size**2,
+            8 * (self.length * size**2),
         )
         single = table.log()
         powers = torch.empty(self.length, size, size, dtype=torch.float64, device="cpu")

@@ -4,11 +4,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dlm_core._check import integer, sparse_law, stochastic
+from dlm_core._check import integer, sparse_law, stochastic, table_fits
 from dlm_core._check import probabilities as checked_probabilities
 from dlm_core.information.profile import InformationProfile
 from dlm_core.predictor import pick
-from dlm_core.targets.base import MOST_SYMBOLS, Target, refuse_beyond_memory, uniforms
+from dlm_core.targets.base import MOST_SYMBOLS, Target, uniforms
 
 __all__ = ["Product", "Repetition", "Tabular"]
 
@@ -83,7 +83,7 @@ class Tabular(Target):
     def conditionals(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
         """Time O(B N L), in parts of rows."""
         rows = reveal.sum(1)
-        refuse_beyond_memory("the prediction", int(rows.sum()) * self.alphabet_size)
+        table_fits("the prediction", 8 * int(rows.sum()) * self.alphabet_size)
         marginals = self.probabilities.new_zeros(int(rows.sum()), self.alphabet_size)
         at_once = max(1, _CHUNK // self.support.numel())
         start = 0
@@ -154,7 +154,7 @@ class Product(Target):
         self.register_buffer("probabilities", torch.from_numpy(table))
 
     def conditionals(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
-        refuse_beyond_memory("the prediction", int(reveal.sum()) * self.alphabet_size)
+        table_fits("the prediction", 8 * int(reveal.sum()) * self.alphabet_size)
         return self.probabilities.log()[torch.nonzero(reveal, as_tuple=True)[1]]
 
     def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
@@ -203,7 +203,7 @@ class Repetition(Target):
 
     def conditionals(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
         rows = max(len(tokens), int(reveal.sum()))
-        refuse_beyond_memory("the prediction", rows * self.alphabet_size)
+        table_fits("the prediction", 8 * rows * self.alphabet_size)
         counts = tokens.new_zeros(len(tokens), self.alphabet_size + 1)
         counts.scatter_add_(1, tokens, torch.ones_like(tokens))
         counts = counts[:, :-1].masked_fill(self.probabilities == 0, -1)
@@ -222,6 +222,6 @@ class Repetition(Target):
         return chance.masked_fill(~constant, -torch.inf)
 
     def profile(self) -> InformationProfile:
-        refuse_beyond_memory(f"the profile of length {self.length}", self.length)
+        table_fits(f"the profile of length {self.length}", 8 * self.length)
         entropy = torch.special.entr(self.probabilities).sum().item()
         return InformationProfile.repetition(self.length, entropy)

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dlm_core._check import integer, integer_array, number
+from dlm_core._check import integer, integer_array, number, table_fits
 from dlm_core._types import IntArray
-from dlm_core.targets.base import Target, refuse_beyond_memory, uniforms
+from dlm_core.targets.base import Target, uniforms
 
 __all__ = ["TreePotts"]
 
@@ -62,9 +62,9 @@ class TreePotts(Target):
         if abs(self.coupling) > 100:
             raise ValueError(f"coupling must lie in [-100, 100], got {self.coupling}")
         size = self.alphabet_size
-        refuse_beyond_memory(
+        table_fits(
             f"the beliefs and messages of {self.length} nodes over {size} symbols",
-            2 * self.length * size + size**2,
+            8 * (2 * self.length * size + size**2),
         )
         depth = _depths(of_node)
         self._level_sizes = tuple(np.bincount(depth).tolist())

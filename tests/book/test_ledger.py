@@ -110,7 +110,6 @@ masked = np.ma.masked_array([1.0, 9.0], mask=[False, True])
         [masked, masked],
         np.ma.masked,
         np.array([(1, 2.0)], dtype="i4,f8"),
-        torch.tensor(1.0, dtype=torch.bfloat16),
         torch.eye(2).to_sparse(),
         {"a": 1},
         {1},
