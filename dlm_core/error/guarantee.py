@@ -281,16 +281,7 @@ def _plus(standard_errors: float, note: str) -> str:
 
 
 class Steps(int):
-    """A number of steps that says what it rests on, made by ``steps_for``; else an ``int``.
-
-    Attributes
-    ----------
-    error : float
-        The error that it is to have, in nats.
-    basis : str
-        ``"exact profile"`` if that is the error itself, ``"guarantee"`` if a bound for every
-        distribution with the given correlations; else the estimate it was computed from.
-    """
+    """A number of steps that says what it rests on, made by ``steps_for``; else an ``int``."""
 
     _error: float
     _basis: str
@@ -307,7 +298,11 @@ class Steps(int):
 
     @property
     def basis(self) -> str:
-        """str: what the error rests on."""
+        """str: what the error rests on.
+
+        ``"exact profile"`` if it is the error itself, ``"guarantee"`` if a bound for every
+        distribution with the given correlations; else the estimate it was computed from.
+        """
         return self._basis
 
     def __getnewargs__(self) -> tuple[int, float, str]:  # type: ignore[override]
