@@ -75,7 +75,7 @@ class Recorded:
             changes.append("the measuring cells")
         if experiment.parameters(facts["profile"]) != facts["parameters"]:
             changes.append(f"the parameters of profile {facts['profile']}")
-        now, then = experiment.modules, facts.get("modules", {})
+        now, then = experiment.modules, facts["modules"]
         changes += [name for name in sorted({*now, *then}) if now.get(name) != then.get(name)]
         return changes
 
@@ -180,12 +180,8 @@ def read_record(path, again):
     own = f"{provenance['experiment']}.{provenance['profile']}.json"
     if path.name != own:
         raise ValueError(f"{path.name} holds the record {own}: record it again by {again}")
-    # Records made before there was a digest of the facts lack it.
-    for what, found, stored in [
-        ("rows", rows, provenance["rows"]),
-        ("facts", facts, provenance.get("facts", facts)),
-    ]:
-        if found != stored:
+    for what, found in [("rows", rows), ("facts", facts)]:
+        if found != provenance[what]:
             raise ValueError(
                 f"{path.name} was changed after it was recorded (its {what} do not have the hash "
                 f"that was recorded with them): restore it, or record it again by {again}"
@@ -202,7 +198,7 @@ def read_record(path, again):
 # What is asked of a provenance, here and on the pages, and its types.
 _FACTS = {
     **dict.fromkeys(["experiment", "profile", "device", "date", "commit"], (str,)),
-    **dict.fromkeys(["source", "rows", "notebook"], (str,)),
+    **dict.fromkeys(["source", "rows", "facts", "notebook"], (str,)),
     **dict.fromkeys(["parameters", "modules"], (dict,)),
     **dict.fromkeys(["resumed", "seconds", "point_seconds"], (int, float)),
 }
@@ -213,8 +209,7 @@ def _check_whole(record):
     if not isinstance(record.provenance, dict):
         raise ValueError("its provenance is no mapping")
     for name, types in _FACTS.items():
-        given = record.provenance.get(name, {} if name == "modules" else None)  # older ones lack it
-        if type(given) not in types:
+        if type(record.provenance.get(name)) not in types:
             words = " or ".join(kind.__name__ for kind in types)
             raise ValueError(f"its provenance must have {name!r}, of type {words}")
     if not isinstance(record.sweeps, dict) or not record.sweeps:
