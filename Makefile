@@ -62,7 +62,7 @@ bench: env ## time the schedules
 	$(BIN)/python benchmarks/schedules.py
 
 compare: _build/bench/installed ## record the information calculators beside dit and hoi, in their own environment
-	PYTHONPATH=. _build/bench/bin/python benchmarks/information.py --record
+	PYTHONPATH=.:book _build/bench/bin/python benchmarks/information.py --record
 
 _build/bench/installed: requirements-bench.txt
 	"$(PYTHON)" -m venv _build/bench

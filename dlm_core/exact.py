@@ -1,4 +1,6 @@
-r"""The paper's two schemes in rational arithmetic, exactly as their recursions define them.
+r"""The two adaptive schedules in rational arithmetic, as their recursions define them.
+
+The recursions are re-derived from the stated properties of Zhao and Cai, arXiv 2602.20126.
 
 This is the oracle for the floating-point code: nothing here is optimised or rewritten, and
 nothing in ``dlm_core.schedules`` calls it. A law is a dictionary from compositions (tuples of

@@ -179,3 +179,13 @@ def test_a_skipped_test_is_named_last_elsewhere(tmp_path, ci):
     assert code == 0
     assert "1 passed, 2 skipped, 1 xfailed" in lines[-3]
     assert lines[-2:] == ["1 not run: no Chromium", "1 not run: no GPU on this machine"]
+
+
+def test_the_comparison_finds_what_it_imports():
+    """Its environment holds the other calculators, and neither of our distributions."""
+    (folders,) = re.findall(
+        r"PYTHONPATH=(\S+) .*benchmarks/information\.py", (ROOT / "Makefile").read_text()
+    )
+    source = (ROOT / "benchmarks/information.py").read_text()
+    for name in {*re.findall(r"^from (dlm_core|bookkit)\b", source, re.MULTILINE)}:
+        assert any((ROOT / folder / name).is_dir() for folder in folders.split(":")), name

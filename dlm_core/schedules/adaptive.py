@@ -1,4 +1,4 @@
-r"""The two random schedules of the paper (Zhao and Cai, arXiv 2602.20126).
+r"""The two adaptive schedules, re-derived from stated properties (Zhao and Cai, arXiv 2602.20126).
 
 Both choose a random set of ``K - 1`` of the numbers ``1, ..., L - 1``; the chosen numbers are the
 counts of tokens left masked at the ends of the iterations (TC-adaptive), or the counts revealed
