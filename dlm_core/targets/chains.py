@@ -20,6 +20,8 @@ __all__ = ["HiddenMarkov", "MarkovChain"]
 _CHUNK = 2**22
 # A sum of products above this has lost no digit to products below the least float64, 5e-324.
 _SAFE = 1e-280
+# Products of three numbers above this are no less than 1e-300.
+_ORDINARY = 1e-100
 # Weights of pairs of positions below this are left out of a profile.
 _NEGLIGIBLE = 1e-40
 
@@ -111,6 +113,39 @@ def _log_normalised(logs: torch.Tensor) -> torch.Tensor:
     """Return logarithms of rows divided by their sums; of uniform rows where the sum is zero."""
     total = logs.logsumexp(-1, keepdim=True)
     return torch.where(total > -torch.inf, logs - total, -log(logs.shape[-1]))
+
+
+def _filter(laws: torch.Tensor, evidence: torch.Tensor, transition: torch.Tensor) -> torch.Tensor:
+    """Fill in the laws of a hidden state, each given the evidence before it, from ``laws[0]`` on.
+
+    ``laws`` and ``evidence`` have shape (L, B, S); returns the sums by which the weighted laws are
+    divided, shape (L, B). A row is lost, as NaN, after a sum of zero.
+    """
+    chance = evidence.new_empty(evidence.shape[:2])
+    steps = zip(laws, laws[1:], evidence, chance.unsqueeze(2), strict=False)
+    for law, following, seen, total in steps:
+        weighted = law * seen
+        torch.sum(weighted, 1, keepdim=True, out=total)
+        torch.matmul(weighted.div_(total), transition, out=following)
+    chance[-1] = (laws[-1] * evidence[-1]).sum(1)
+    return chance
+
+
+def _log_filter(
+    law: torch.Tensor, evidence: torch.Tensor, transition: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what ``_filter`` computes, from and in logarithms: slower, with no product lost.
+
+    After evidence that is impossible the law is uniform.
+    """
+    laws = torch.empty_like(evidence)
+    chance = evidence.new_empty(evidence.shape[:2])
+    for t, seen in enumerate(evidence):
+        laws[t] = law
+        weighted = law + seen
+        chance[t] = weighted.logsumexp(1)
+        law = _log_product(_log_normalised(weighted), transition)
+    return laws, chance
 
 
 class MarkovChain(Target):
@@ -252,7 +287,8 @@ class HiddenMarkov(Target):
 
     The predictor runs the forward and the backward recursion, a masked token carrying no
     evidence: :math:`O(B L S^2)` time with a loop over positions, each step of it for the whole
-    batch, in logarithms.
+    batch. Rows in which a product may have come out as zero are done again in logarithms, some
+    five times as slow.
 
     Given revealed tokens that cannot occur together the recursions restart from the uniform law
     where the contradiction shows.
@@ -277,6 +313,7 @@ class HiddenMarkov(Target):
     transition: torch.Tensor
     emission: torch.Tensor
     _log_initial: torch.Tensor
+    _ordinary: bool
 
     def __init__(
         self,
@@ -295,36 +332,58 @@ class HiddenMarkov(Target):
         self.register_buffer("transition", table)
         self.register_buffer("emission", seen)
         self.register_buffer("_log_initial", log_initial)
+        logs = (table.log(), seen.log(), log_initial)
+        self._ordinary = all(bool((x[x > -torch.inf] >= log(_ORDINARY)).all()) for x in logs)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, states={len(self.transition)}"
 
     def _evidence(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Log-likelihood of each state: shape (L, B, S), zeros where the token is masked."""
+        """Likelihood of each state: shape (L, B, S), ones where the token is masked."""
         unseen = torch.ones_like(self.emission[:, :1])
-        return torch.cat([self.emission, unseen], 1).log().T[tokens.T]
+        return torch.cat([self.emission, unseen], 1).T[tokens.T]
 
     def _forward(self, evidence: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Law of each state given the tokens before it, and the chance of each token then."""
+        """Law of each state given the tokens before it, and the chance of each token: logarithms.
+
+        Shapes (L, B, S) and (L, B).
+        """
         predictive = torch.empty_like(evidence)
-        chance = evidence.new_empty(evidence.shape[:2])
-        transition = self.transition.log()
-        law = self._log_initial.expand(evidence.shape[1], -1)
-        for t, seen in enumerate(evidence):
-            predictive[t] = law
-            weighted = law + seen
-            chance[t] = weighted.logsumexp(1)
-            law = _log_product(_log_normalised(weighted), transition)
-        return predictive, chance
+        predictive[0] = self._log_initial.exp()
+        chance = _filter(predictive, evidence, self.transition)
+        logs, log_chance = predictive.log(), chance.log()
+        careful = self._lossy(predictive, chance)
+        if len(careful):
+            log_evidence = evidence[:, careful].log()
+            law = self._log_initial.expand(len(careful), -1)
+            parts = _log_filter(law, log_evidence, self.transition.log())
+            logs[:, careful], log_chance[:, careful] = parts
+        return logs, log_chance
+
+    def _backward(self, evidence: torch.Tensor) -> torch.Tensor:
+        """Likelihood of each state by the tokens after it, up to a factor: logarithms (L, B, S)."""
+        evidence, onward = evidence.flip(0), self.transition.T
+        ahead = torch.empty_like(evidence)
+        ahead[0] = 1.0
+        chance = _filter(ahead, evidence, onward)
+        logs = ahead.log()
+        careful = self._lossy(ahead, chance)
+        if len(careful):
+            law = torch.zeros_like(logs[0, careful])
+            logs[:, careful], _ = _log_filter(law, evidence[:, careful].log(), onward.log())
+        return logs.flip(0)
+
+    def _lossy(self, laws: torch.Tensor, chance: torch.Tensor) -> torch.Tensor:
+        """Numbers of the rows in which a product may have come out as zero, or all were zero."""
+        if not self._ordinary:
+            return torch.arange(laws.shape[1], device=laws.device)
+        lossy = ((laws > 0) & (laws < _ORDINARY)).any(2) | (chance == 0)
+        return torch.nonzero(lossy.any(0))[:, 0]
 
     def conditionals(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
         evidence = self._evidence(tokens)
         states, _ = self._forward(evidence)
-        backward = self.transition.log().T
-        ahead = torch.zeros_like(evidence[0])
-        for t in range(self.length - 1, -1, -1):
-            states[t] += ahead
-            ahead = _log_product(_log_normalised(ahead + evidence[t]), backward)
+        states += self._backward(evidence)
         rows, positions = torch.nonzero(reveal, as_tuple=True)
         return _log_product(_log_normalised(states[positions, rows]), self.emission.log())
 
@@ -335,5 +394,5 @@ class HiddenMarkov(Target):
         return pick(self.emission[states.flatten()], numbers.flatten()).reshape(n, self.length)
 
     def log_mass(self, tokens: torch.Tensor) -> torch.Tensor:
-        _, chance = self._forward(self._evidence(tokens))
-        return chance.sum(0)
+        _, log_chance = self._forward(self._evidence(tokens))
+        return log_chance.sum(0)
