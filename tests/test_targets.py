@@ -515,6 +515,7 @@ def rare_cases(e):
     words = [(0, 0, 0), (0, 1, 1), (1, 1, 0)]
     masses = [1, e, 1e-310]
     third = [1 / 3] * 3
+    outlived = [[e, 1, 0], [1e-20, e, 1]]
     return {
         "one way": (MarkovChain(3, one_way, [1, 0, 0]), weight_of_chain(one_way, [1, 0, 0])),
         "one way, longer": (
@@ -531,6 +532,11 @@ def rare_cases(e):
         "hidden, one way": (
             HiddenMarkov(3, one_way, one_way, [1, 0, 0]),
             weight_of_hidden(one_way, [1, 0, 0], one_way),
+        ),
+        # the first state is all but lost at the first token, and left alone by the next two
+        "hidden, outlived": (
+            HiddenMarkov(3, np.eye(2), outlived, [1e-90, 1]),
+            weight_of_hidden(np.eye(2), [1e-90, 1], outlived),
         ),
         "repetition": (
             Repetition(3, masses),
