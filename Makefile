@@ -58,8 +58,8 @@ test-wheel: env ## build the wheel, and try it in fresh environments on every Py
 links: env ## look up every link to another site
 	$(BIN)/jupyter-book build . --builder linkcheck --path-output _build/links
 
-bench: env ## time the schedules
-	$(BIN)/python benchmarks/schedules.py
+bench: env ## time the sampler and the schedules beside others, within limits (RECORD=yes records)
+	$(BIN)/python benchmarks/speed.py $(if $(RECORD),--record)
 
 compare: _build/bench/installed ## record the information calculators beside dit and hoi, in their own environment
 	PYTHONPATH=.:book _build/bench/bin/python benchmarks/information.py --record

@@ -14,22 +14,17 @@ status is nonzero if a limit is missed.
 """
 
 import argparse
-import json
-import platform
-import sys
 import tracemalloc
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from itertools import combinations
 from math import log
 
 import numpy as np
 from bookkit.examples import random_joint
-from bookkit.records import ROOT, commit, device_in_words, write
-from schedules import seconds
+from bookkit.records import ROOT
 from scipy.stats import norm
+from timing import Limit, finish, provenance, seconds
 
 from dlm_core import InformationProfile
 from dlm_core.information import (
@@ -72,23 +67,6 @@ class Row:
             f"{self.case:36} {self.quantity:12} {self.calculator:9} {self.value:10.6f} {error:8}"
             f" {self.unit:5} {1e3 * self.seconds:10.2f} {memory:>8}"
         )
-
-
-@dataclass(frozen=True)
-class Limit:
-    """A stated limit and what was measured: at most, in the unit that the name says."""
-
-    name: str
-    measured: float
-    at_most: float
-
-    @property
-    def holds(self):
-        return self.measured <= self.at_most
-
-    def __str__(self):
-        verdict = "within" if self.holds else "ABOVE"
-        return f"{self.name:64} {self.measured:9.4f}  {verdict} {self.at_most:.4g}"
 
 
 def compare(case, quantity, calculators, rounds=9):
@@ -263,28 +241,13 @@ def binned_gaussians():
     return rows
 
 
-def provenance():
-    def installed(package):
-        return version(package) if package in sys.modules else None
-
-    made = commit()
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": device_in_words("cpu"),
-        "python": platform.python_version(),
-        "versions": {name: installed(name) for name in ("numpy", "scipy", "dit", "hoi", "jax")},
-        "commit": made.removesuffix("-dirty"),
-        "uncommitted changes": made.endswith("-dirty"),
-        "memory": "peak of tracemalloc, megabytes",
-    }
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--record", action="store_true", help=f"write {RECORD.name} as well")
     record = parser.parse_args().record
     missing = [name for name, module in [("dit", dit), ("hoi", hoi)] if module is None]
-    print(f"{provenance()['machine']}; left out: {', '.join(missing) or 'none'}\n")
+    facts = provenance("numpy", "scipy", "dit", "hoi", "jax")
+    print(f"{facts['machine']}; left out: {', '.join(missing) or 'none'}\n")
     print(
         f"{'case':36} {'quantity':12} {'by':9} {'value, nats':>19} {'unit':5} {'ms':>10} {'MB':>8}"
     )
@@ -299,17 +262,9 @@ def main():
         rows += found
         limits += stated
     print("Left out: dit on two points of 28 symbols (141 s and 4.7 GB where it was measured).")
-    print("\nLimits")
-    for limit in limits:
-        print(limit)
-    if record:
-        content = {
-            "provenance": provenance(),
-            "rows": [asdict(row) for row in rows],
-            "limits": [asdict(limit) | {"holds": limit.holds} for limit in limits],
-        }
-        write(RECORD, json.dumps(content, indent=1) + "\n")
-    raise SystemExit(not all(limit.holds for limit in limits))
+    facts["memory"] = "peak of tracemalloc, megabytes"
+    rows = [asdict(row) for row in rows]
+    finish(limits, RECORD if record else None, provenance=facts, rows=rows)
 
 
 if __name__ == "__main__":
