@@ -681,6 +681,19 @@ def test_a_row_alone_gets_what_it_gets_among_many(kind):
     assert len({rng.random() for rng in rngs}) == 1
 
 
+def test_rows_of_equal_sizes_are_those_of_each_length():
+    class _Front(Equal):  # derived, with sizes of its own
+        @property
+        def sizes(self):
+            return np.append(self.length - self.steps + 1, np.ones(self.steps - 1, dtype=int))
+
+    lengths = np.random.default_rng(0).permutation(41)
+    for kind in (Equal, _Front):
+        for row, length in zip(kind(40, 12).sample_rows(lengths, 0), lengths, strict=True):
+            expected = kind(length, min(12, length)).sizes.tolist() if length else []
+            assert row.tolist() == expected + [0] * (12 - len(expected))
+
+
 INFILLING = np.resize(np.linspace(16, 1024, 64).astype(int), 256)
 
 
