@@ -292,9 +292,8 @@ def integer_array(
         rule = {1: "be a vector", 2: "be a table"}[ndim]
         raise ValueError(f"{name} must {rule} of integers, got shape {array.shape}")
     highest = _LARGEST if at_most is None else at_most
-    wrong = np.argwhere((array < at_least) | (array > highest))
-    if wrong.size:
-        place = tuple(int(i) for i in wrong[0])
+    if array.size and (array.min() < at_least or array.max() > highest):
+        place = tuple(int(i) for i in np.argwhere((array < at_least) | (array > highest))[0])
         rule = f">= {at_least}" if at_most is None else f"in [{at_least}, {at_most}]"
         index = place[0] if ndim == 1 else place
         raise ValueError(f"{name} must hold integers {rule}, got {array[place]} at index {index}")
