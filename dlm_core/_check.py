@@ -292,9 +292,8 @@ def integer_array(
         rule = {1: "be a vector", 2: "be a table"}[ndim]
         raise ValueError(f"{name} must {rule} of integers, got shape {array.shape}")
     highest = _LARGEST if at_most is None else at_most
-    wrong = np.argwhere((array < at_least) | (array > highest))
-    if wrong.size:
-        place = tuple(int(i) for i in wrong[0])
+    if array.size and (array.min() < at_least or array.max() > highest):
+        place = tuple(int(i) for i in np.argwhere((array < at_least) | (array > highest))[0])
         rule = f">= {at_least}" if at_most is None else f"in [{at_least}, {at_most}]"
         index = place[0] if ndim == 1 else place
         raise ValueError(f"{name} must hold integers {rule}, got {array[place]} at index {index}")
@@ -384,9 +383,8 @@ def symbol_rows(name: str, value: object) -> IntArray:
         )
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"{name} must have shape (N, L), N >= 1 and L >= 1, got {array.shape}")
-    wrong = np.argwhere((array < 0) | (array > _LARGEST))
-    if wrong.size:
-        row, position = (int(i) for i in wrong[0])
+    if array.min() < 0 or array.max() > _LARGEST:
+        row, position = (int(i) for i in np.argwhere((array < 0) | (array > _LARGEST))[0])
         raise ValueError(
             f"{name} must hold symbols from 0 to 2^63 - 1, got {array[row, position]} "
             f"at row {row}, position {position}: {_NUMBER_THEM}"
@@ -420,8 +418,9 @@ def _refuse_repeats(rows: IntArray) -> None:
     """Raise ``ValueError`` naming two rows of ``support`` that are equal, if there are any."""
     # Rows of different keys differ, so that distinct keys settle it at once; rows of equal keys
     # may differ, so that only the rows themselves tell.
-    keys = rows @ np.random.default_rng(0).integers(-_LARGEST, _LARGEST, rows.shape[1])
-    if np.unique(keys).size == len(rows):
+    weights = np.random.default_rng(0).integers(-_LARGEST, _LARGEST, rows.shape[1])
+    keys = np.sort(np.einsum("ij,j->i", rows, weights))  # sooner done than rows @ weights
+    if (keys[1:] != keys[:-1]).all():
         return
     first_seen: dict[bytes, int] = {}
     for index, row in enumerate(rows):

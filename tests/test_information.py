@@ -166,6 +166,19 @@ def test_codewords_beyond_any_table():
     assert dual_total_correlation(support=words, unit="bits") == pytest.approx(12 - len(lonely))
 
 
+def test_positions_are_counted_whatever_their_symbols():
+    """More rows and positions than are counted at once, and alphabets of many kinds."""
+    rng = np.random.default_rng(0)
+    words = rng.integers(0, rng.choice([1, 2, 9, 300], 50), (3000, 50))
+    words[:, 0] = np.arange(3000)  # so that all differ
+    words[:, 1] *= 11
+    masses = rng.dirichlet(np.ones(3000))
+    singles = [entropy_by_definition(np.bincount(word, masses)) for word in words.T]
+    expected = pytest.approx(sum(singles) - entropy_by_definition(masses), abs=1e-10)
+    for spread in (1, 10**9):
+        assert total_correlation(support=spread * words, probabilities=masses) == expected
+
+
 def test_rows_that_any_one_sum_confuses_are_told_apart():
     """Rows (a, 0) and (0, b) have one sum under the weights (b, a), these among them."""
     for seed in range(8):

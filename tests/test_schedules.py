@@ -665,6 +665,35 @@ def test_ragged_rows_are_what_each_length_alone_would_draw(kind):
         assert (sizes[rows, : alone.shape[1]] == alone[rows]).all()
 
 
+@pytest.mark.parametrize("kind", [TCAdaptive, DTCAdaptive])
+def test_a_row_alone_gets_what_it_gets_among_many(kind):
+    """Few rows are drawn by another loop than many, and the numbers come in several pieces."""
+    schedule, n = kind(400, 50), 256
+    lengths = np.random.default_rng(0).integers(0, 401, n)
+    rngs = [np.random.default_rng(1) for _ in range(4)]
+    together = schedule.sample_rows(lengths, rngs[0])
+    for rng, rows in zip(rngs[1:], ([7], [0, 100, 255], []), strict=True):
+        alone = np.zeros(n, dtype=int)
+        alone[rows] = lengths[rows]
+        sizes = schedule.sample_rows(alone, rng)
+        assert (sizes[rows] == together[rows]).all()
+        assert sizes.sum() == alone.sum()
+    assert len({rng.random() for rng in rngs}) == 1
+
+
+def test_rows_of_equal_sizes_are_those_of_each_length():
+    class _Front(Equal):  # derived, with sizes of its own
+        @property
+        def sizes(self):
+            return np.append(self.length - self.steps + 1, np.ones(self.steps - 1, dtype=int))
+
+    lengths = np.random.default_rng(0).permutation(41)
+    for kind in (Equal, _Front):
+        for row, length in zip(kind(40, 12).sample_rows(lengths, 0), lengths, strict=True):
+            expected = kind(length, min(12, length)).sizes.tolist() if length else []
+            assert row.tolist() == expected + [0] * (12 - len(expected))
+
+
 INFILLING = np.resize(np.linspace(16, 1024, 64).astype(int), 256)
 
 

@@ -66,14 +66,31 @@ def numbered(keys: IntArray, bound: int) -> IntArray:
     """Number the distinct keys, all in ``[0, bound)``, from 0 in their order, without gaps."""
     if bound > 8 * keys.size:
         return np.unique(keys, return_inverse=True)[1]
-    present = np.zeros(bound, dtype=np.int64)
-    present[keys] = 1
-    return (np.cumsum(present) - 1)[keys]
+    present = np.zeros(bound, dtype=bool)
+    present[keys] = True
+    return keys if present.all() else (np.cumsum(present) - 1)[keys]
 
 
 def columns_of(rows: IntArray) -> list[IntArray]:
     """Return the positions of (N, L) rows, their symbols numbered from 0 without gaps."""
-    return [numbered(column, int(column.max()) + 1) for column in rows.T]
+    return [numbered(column, int(column.max()) + 1) for column in np.ascontiguousarray(rows.T)]
+
+
+def entropies_of_columns(rows: IntArray, masses: FloatArray) -> FloatArray:
+    """Return the entropy of each position of (N, L) rows, whose masses add up, shape (L,)."""
+    alphabet = int(rows.max()) + 1
+    if alphabet > masses.size:  # a table of all symbols would be larger than the rows
+        rows = np.stack(columns_of(rows), axis=1)
+        alphabet = int(rows.max()) + 1
+    entropies = []
+    at_once = max(1, _AT_ONCE // masses.size)
+    for first in range(0, rows.shape[1], at_once):
+        part = rows[:, first : first + at_once]
+        width = part.shape[1]
+        cells = (part + alphabet * np.arange(width)).ravel()
+        sums = sums_of_groups(cells, np.repeat(masses, width), alphabet * width)
+        entropies.append(entropy_terms(sums).reshape(width, alphabet).sum(axis=1))
+    return np.concatenate(entropies)
 
 
 def rest_labels(columns: Sequence[IntArray]) -> Iterator[IntArray]:

@@ -19,6 +19,7 @@ from dlm_core._check import probabilities as probability_table
 from dlm_core._types import FloatArray
 from dlm_core.information._entropies import (
     columns_of,
+    entropies_of_columns,
     entropy_of,
     entropy_of_groups,
     rest_labels,
@@ -201,18 +202,18 @@ class _Support:
     """A distribution given by its support."""
 
     def __init__(self, support: npt.ArrayLike, masses: npt.ArrayLike | None) -> None:
-        rows, self.masses = sparse_law(support, masses)
-        self.columns = columns_of(rows)
-        self.length = len(self.columns)
+        self.rows, self.masses = sparse_law(support, masses)
+        self.length = self.rows.shape[1]
 
     def entropy(self) -> float:
         return entropy_of(self.masses)
 
     def sum_of_single_entropies(self) -> float:
-        return sum(entropy_of_groups(column, self.masses) for column in self.columns)
+        return sum(entropies_of_columns(self.rows, self.masses).tolist())
 
     def sum_of_rest_entropies(self) -> float:
-        return sum(entropy_of_groups(rest, self.masses) for rest in rest_labels(self.columns))
+        rests = rest_labels(columns_of(self.rows))
+        return sum(entropy_of_groups(rest, self.masses) for rest in rests)
 
 
 def _distribution(

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from math import fsum, prod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -30,6 +30,7 @@ from dlm_core.schedules.base import Schedule
 
 __all__ = ["DTCAdaptive", "TCAdaptive"]
 
+_Marks: TypeAlias = npt.NDArray[np.bool_]
 
 _tables_in_use: WeakValueDictionary[tuple[int, int], FloatArray] = WeakValueDictionary()
 
@@ -108,18 +109,20 @@ class _Adaptive(Schedule):
         work_fits(name, self.steps * (self.length - self.steps) + 256 * self.length)
 
     @abstractmethod
-    def _in_order(self, sizes: IntArray) -> IntArray:
-        """Gaps between the chosen numbers, (..., K) ascending, in their order as sizes."""
+    def _in_order(self, sizes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """View of what belongs to the gaps between ascending numbers, (..., K), as to the sizes."""
 
     def sample(self, n: int, rng: Rng) -> IntArray:
         n, rng = count("n", n, 0, self.length), numpy_generator("rng", rng)
-        chosen = self._sample_chosen(np.full(n, self.length), rng)
-        marks = np.empty((n, self.steps + 1), dtype=np.int64)
-        marks[:, 0], marks[:, -1] = 0, self.length
-        # one scan of a contiguous table, several times faster than np.nonzero on its transpose
-        flat = np.flatnonzero(np.ascontiguousarray(chosen.T)).reshape(n, self.steps - 1)
-        np.subtract(flat, np.arange(n)[:, np.newaxis] * self.length, out=marks[:, 1:-1])
-        return np.ascontiguousarray(self._in_order(np.diff(marks, axis=1)))
+        marks = self._draw_marks(np.full(n, self.length), rng)
+        sizes = np.empty((n, self.steps), dtype=np.int64)
+        # so many rows at once that all passes over them stay in the cache of one core
+        at_once = max(64, 2**19 // self.length)
+        for first in range(0, n, at_once):
+            rows = slice(first, first + at_once)
+            ends = _flat_places(marks[:, rows]).reshape(-1, self.steps + 1)
+            np.subtract(ends[:, 1:], ends[:, :-1], out=self._in_order(sizes[rows]))
+        return sizes
 
     def law(self) -> dict[tuple[int, ...], float]:
         listable(self.length, self.steps)
@@ -134,33 +137,44 @@ class _Adaptive(Schedule):
         # The law with k iterations and l tokens left does not depend on L: one scan serves all.
         totals, rng = self._checked_lengths(lengths), numpy_generator("rng", rng)
         count("the number of lengths", totals.size, 0, self.length)
-        rows, numbers = np.nonzero(self._sample_chosen(totals, rng).T)
+        gaps = np.diff(_flat_places(self._draw_marks(totals, rng)))
         steps = np.minimum(self.steps, totals)
-        marks = np.zeros((totals.size, self.steps + 1), dtype=np.int64)
-        # the gaps end at the last column, so that those of short rows begin with zeros
-        chosen_before = np.cumsum(np.maximum(steps - 1, 0)) - np.maximum(steps - 1, 0)
-        place = np.arange(rows.size) - chosen_before[rows] + self.steps - steps[rows] + 1
-        marks[rows, place] = numbers
-        marks[:, -1] = totals
-        sizes = self._in_order(np.diff(marks, axis=1))
-        # stable: zeros last
-        return np.take_along_axis(sizes, np.argsort(sizes == 0, axis=1, kind="stable"), axis=1)
+        # a gap from the last mark of one row to the first of the next is no size
+        last = np.cumsum(steps[totals > 0] + 1) - 1
+        sizes = np.zeros((totals.size, self.steps), dtype=np.int64)
+        here = np.arange(self.steps) < steps[:, np.newaxis]
+        self._in_order(sizes)[self._in_order(here)] = np.delete(gaps, last[:-1])
+        return sizes
 
-    def _sample_chosen(self, lengths: IntArray, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-        """Draw a set for each row, of numbers below its length: bool, shape (L, n)."""
-        n = lengths.size
-        chosen = np.zeros((self.length, n), dtype=bool)
+    def _draw_marks(self, lengths: IntArray, rng: np.random.Generator) -> _Marks:
+        """Draw a set of numbers below its length for each row, but those of length 0.
+
+        Whatever the lengths, ``t = L-1, ..., 1`` each take one uniform number for every row.
+        Time O((n + K) L), or O(n L) with few rows of positive length.
+
+        Returns
+        -------
+        ndarray of bool, shape (L + 1, number of positive lengths)
+            Marks at the numbers of the set, at 0 and at the length.
+        """
+        n, drawn = lengths.size, np.flatnonzero(lengths)
+        lengths = lengths[drawn]
+        marks = np.zeros((self.length + 1, drawn.size), dtype=bool)
         left = np.minimum(self.steps, lengths) - 1
-        table, chance, uniform = self.table, np.empty(n), np.empty(n)
-        shortest = lengths.min(initial=self.length)
-        for t in range(self.length - 1, 0, -1):
-            np.take(table[t], left, out=chance, mode="clip")
-            np.divide(1 / t, np.add(chance, 1 / t, out=chance), out=chance)
-            np.less(rng.random(out=uniform), chance, out=chosen[t])
-            if t >= shortest:
-                chosen[t] &= t < lengths
-            left -= chosen[t]
-        return chosen
+        few = drawn.size <= 16
+        at_once = max(1, 2**16 // max(n, 1 if few else self.steps))
+        for high in range(self.length, 1, -at_once):
+            numbers = slice(max(high - at_once, 1), high)
+            uniforms = rng.random((numbers.stop - numbers.start, n))[::-1]
+            if drawn.size < n:
+                uniforms = uniforms[:, drawn]
+            if high > lengths.min(initial=high):
+                t = np.arange(numbers.start, high)
+                uniforms[t[:, np.newaxis] >= lengths] = 1.0  # which is below no chance
+            scan = _scan_few if few else _scan_many
+            scan(numbers.start, self.table[numbers], uniforms, left, marks[numbers])
+        marks[0] = marks[lengths, np.arange(drawn.size)] = True
+        return marks
 
     @cached_property
     def _marginals(self) -> tuple[FloatArray, FloatArray]:
@@ -189,6 +203,48 @@ class _Adaptive(Schedule):
             moved = arrive[1:] * take[1:]
             arrive = arrive * skip
             arrive[:-1] += moved
+
+
+def _scan_many(
+    first: int, against: FloatArray, uniforms: FloatArray, left: IntArray, marks: _Marks
+) -> None:
+    """Mark the numbers that are chosen among ``first, first + 1, ...``, and count down ``left``.
+
+    Entries ``[t - first, i]`` of ``uniforms`` and ``marks`` belong to the number ``t`` in row
+    ``i``, and row ``t - first`` of ``against`` to the number ``t``.
+    """
+    weights = 1 / np.arange(first, first + len(against))[:, np.newaxis]
+    chances = np.empty_like(against)
+    within_reach = slice(max(int(left.min()) - len(against), 0), int(left.max()) + 1)
+    np.divide(weights, against[:, within_reach] + weights, out=chances[:, within_reach])
+    chance = np.empty(left.size)
+    for at in range(len(against) - 1, -1, -1):
+        chances[at].take(left, out=chance, mode="clip")
+        np.less(uniforms[at], chance, out=marks[at])
+        left -= marks[at]
+
+
+def _scan_few(
+    first: int, against: FloatArray, uniforms: FloatArray, left: IntArray, marks: _Marks
+) -> None:
+    """The same row by row, without what one call of numpy costs at each number."""
+    entry = against.item
+    for row, k in enumerate(left.tolist()):
+        column = uniforms[:, row].tolist()
+        for at in range(len(column) - 1, -1, -1):
+            if k == 0:
+                break
+            weight = 1 / (first + at)
+            if column[at] < weight / (entry(at, k) + weight):
+                marks[at, row] = True
+                k -= 1
+        left[row] = k
+
+
+def _flat_places(marks: _Marks) -> IntArray:
+    """The places of the marks in their transpose, row after row."""
+    # one scan of a contiguous table, several times faster than np.nonzero on its transpose
+    return np.flatnonzero(np.ascontiguousarray(marks.T))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -241,7 +297,7 @@ class TCAdaptive(_Adaptive):
                 a[low - 1 : high - 1] = here * (remaining + before) / (remaining + here)
         return float(1 / (1 + a[-1]))
 
-    def _in_order(self, sizes: IntArray) -> IntArray:
+    def _in_order(self, sizes: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return sizes[..., ::-1]
 
     @property
@@ -315,7 +371,7 @@ class DTCAdaptive(_Adaptive):
             z[0] = length / (length - i)
         return float(1 / (z[-1] - 1))
 
-    def _in_order(self, sizes: IntArray) -> IntArray:
+    def _in_order(self, sizes: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return sizes
 
     @property

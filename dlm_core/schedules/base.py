@@ -4,7 +4,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from threading import Lock
 from typing import Any, ClassVar, Literal, Self
 
@@ -345,12 +345,18 @@ class Schedule(ABC):
         """
         rows, rng = self._checked_lengths(lengths), numpy_generator("rng", rng)
         count("the number of lengths", rows.size, 0, self.steps)
-        seed = int(rng.integers(2**63))
-        sizes = np.zeros((rows.size, self.steps), dtype=np.int64)
-        for length in np.unique(rows[rows > 0]).tolist():
-            resized = self._remembered(length)
-            here = np.flatnonzero(rows == length)
-            sizes[here, : resized.steps] = resized._draw_rows(here, rows.size, [seed, length])
+        return self._sizes_of_rows(rows, int(rng.integers(2**63)))
+
+    def _sizes_of_rows(self, lengths: IntArray, seed: int) -> IntArray:
+        """What ``sample_rows`` returns for lengths that are checked."""
+        sizes = np.zeros((lengths.size, self.steps), dtype=np.int64)
+        order = np.flatnonzero(lengths)
+        order = order[np.argsort(lengths[order], kind="stable")]
+        for rows in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
+            if rows.size:  # of no length at all, there is one part, and it is empty
+                length = int(lengths[rows[0]])
+                made = self._remembered(length)
+                sizes[rows, : made.steps] = made._draw_rows(rows, lengths.size, [seed, length])
         return sizes
 
     def _remembered(self, length: int) -> "Schedule":
@@ -465,8 +471,12 @@ class Schedule(ABC):
             return NotImplemented
         return self is other or self._key() == other._key()
 
-    def __hash__(self) -> int:
+    @cached_property
+    def _hash(self) -> int:
         return hash((type(self), self._key()))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={short(x)}" for name, x in self._arguments().items())

@@ -92,7 +92,7 @@ class FixedSizes(Deterministic):
         """ndarray of int64, shape (steps,): the sizes."""
         return self._sizes  # type: ignore[attr-defined, no-any-return]
 
-    @property
+    @cached_property
     def length(self) -> int:  # type: ignore[override]
         """int: the sum of the sizes."""
         return int(self.sizes.sum())
@@ -157,7 +157,19 @@ class Equal(_Baseline):
 
     @cached_property
     def sizes(self) -> IntArray:
-        return frozen(np.diff(self._numbers(0) * self.length // self.steps))
+        return frozen(self._equal(np.array([self.length]))[0])
+
+    def _sizes_of_rows(self, lengths: IntArray, seed: int) -> IntArray:
+        if type(self) is not Equal:  # a kind derived from this one may have sizes of its own
+            return super()._sizes_of_rows(lengths, seed)
+        distinct, place = np.unique(lengths, return_inverse=True)
+        return self._equal(distinct)[place]
+
+    def _equal(self, lengths: IntArray) -> IntArray:
+        """Sizes of shape (n, K) for lengths of shape (n,), in ``min(K, length)`` steps."""
+        length, steps = lengths[:, np.newaxis], np.minimum(self.steps, lengths)[:, np.newaxis]
+        k = np.minimum(self._numbers(0), steps)
+        return np.diff(k * length // np.maximum(steps, 1), axis=1)
 
 
 class Cosine(_Baseline):

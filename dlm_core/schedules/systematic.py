@@ -84,13 +84,7 @@ class OnePhase(Remembering):
         return self._sizes_at(self._phases(n, rng))
 
     def _draw_rows(self, rows: IntArray, n: int, seed: list[int]) -> IntArray:
-        phases = self._phases(n, np.random.default_rng(seed))[rows]
-        if rows.size > 16:
-            return self._sizes_at(phases)
-        # for a few, one by one is quicker than what they share
-        block, until = self._blocks
-        counts = [np.bincount(block - (until <= x), minlength=self.steps) for x in phases]
-        return np.array(counts, dtype=np.int64)
+        return self._sizes_at(self._phases(n, np.random.default_rng(seed))[rows])
 
     def law(self) -> dict[tuple[int, ...], float]:
         # Between two neighbouring thresholds of the phase the sizes do not change.
@@ -110,14 +104,16 @@ class OnePhase(Remembering):
 
     def _sizes_at(self, phases: FloatArray) -> IntArray:
         block, until = self._blocks
-        thresholds, place = np.unique(until, return_inverse=True)
+        if phases.size <= 16:  # one by one is quicker than what many share
+            counts = [np.bincount(block - (until <= x), minlength=self.steps) for x in phases]
+            return np.array(counts, dtype=np.int64).reshape(-1, self.steps)
         # Phases between the same two thresholds give the same sizes: each is made once, from the
         # one before, by the positions that change their block in between.
-        passed = np.searchsorted(thresholds, phases, side="right")
-        passed, draw = np.unique(passed, return_inverse=True)
+        passed = np.searchsorted(np.sort(until), phases, side="right")
+        passed, first, draw = np.unique(passed, return_index=True, return_inverse=True)
         sizes = np.zeros((passed.size, self.steps), dtype=np.int64)
-        sizes[:1] = np.bincount(block)
-        row = np.searchsorted(passed, place, side="right")
+        sizes[0] = np.bincount(block)
+        row = np.searchsorted(phases[first], until)
         moves = row < passed.size
         np.add.at(sizes, (row[moves], block[moves]), -1)
         np.add.at(sizes, (row[moves], block[moves] - 1), 1)
@@ -161,12 +157,14 @@ class OnePhase(Remembering):
 def _units(u: FloatArray, passed: FloatArray, steps: int) -> IntArray:
     """``u`` in integer units of 2^-53, with sum ``steps`` exactly; ``passed`` is ``1 - u``."""
     units = np.where(u < 0.5, np.rint(u * _ONE), _ONE - np.rint(passed * _ONE)).astype(np.int64)
-    missing = (steps << 53) - sum(units.tolist())
+    # the sum itself may exceed 64 bits
+    high, low = int((units >> 32).sum()), int((units & 0xFFFFFFFF).sum())
+    missing = (steps << 53) - (high << 32) - low
     # Spread over the positions in proportion to their distance from 0 and 1, which none can
     # overstep: the distances add up to |missing| at least, because rounding every u to 0 or 1
     # gives an integer sum.
-    room = np.cumsum(np.minimum(units, _ONE - units).astype(np.float64))
     if missing:
+        room = np.cumsum(np.minimum(units, _ONE - units).astype(np.float64))
         units += np.diff(np.rint(room * (missing / room[-1])).astype(np.int64), prepend=0)
     return units
 
