@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from oracles import least_errors
 
 from dlm_core import EstimatedProfile, InformationProfile
-from dlm_core.error import expected_kl
+from dlm_core.error import error_curve, expected_kl, steps_for
 from dlm_core.schedules import (
     BestDeterministic,
     Cosine,
@@ -75,7 +75,7 @@ def curve(kind, length, rng):
     "kind", ["random", "many ties", "ties that round", "wide", "widest", "last bits"]
 )
 def test_no_rounding_makes_other_sizes_look_better(kind):
-    """To the last bit of the entropies, for every number of blocks."""
+    """To the last bit of the entropies, for every number of blocks, as for the curve over it."""
     rng = np.random.default_rng(5)
     for _ in range(30):
         profile = curve(kind, int(rng.integers(1, 14)), rng)
@@ -86,6 +86,12 @@ def test_no_rounding_makes_other_sizes_look_better(kind):
             assert len(cuts) == steps + 1
             assert cuts[-1] == profile.length
             assert sum((b - a) * h[a] for a, b in pairwise(cuts)) - sum(h) == least
+        values = error_curve(profile.length, OptimalForProfile, profile=profile).values
+        assert values.tolist() == [float(least) for least in expected]
+        for target in [0.0, *values, *values * (1 - 2e-16), *values * rng.random(values.size)]:
+            steps = steps_for(target, profile.length, OptimalForProfile, profile=profile)
+            assert steps == 1 + np.argmax(values <= target)
+            assert steps.error == values[steps - 1]
 
 
 @pytest.mark.parametrize("steps", [3, 7_000, 19_999, 20_000])

@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dlm_core._check import table_fits
+from dlm_core._check import frozen, table_fits
+from dlm_core._types import FloatArray
 from dlm_core.information.profile import InformationProfile
+from dlm_core.schedules.base import BySteps
 
 __all__ = ["Partitions"]
 
@@ -33,7 +35,7 @@ class _Partition(NamedTuple):
         return len(self.cuts) - 1
 
 
-class Partitions:
+class Partitions(BySteps):
     r"""The best partitions of a profile into ``K`` blocks, for every ``K``, and their errors.
 
     The entropies are integers, in a unit so small that none is rounded, and even: so are then the
@@ -62,6 +64,49 @@ class Partitions:
         ahead = steps - few.steps
         i = next(i for i in count() if many.cuts[i + ahead + 1] <= few.cuts[i + 1])
         return many.cuts[: i + ahead + 1] + few.cuts[i + 1 :]
+
+    def at(self, steps: int) -> float:
+        few, many = self._around(lambda found: steps - found.steps, lambda *_: steps)
+        return self._error(few, many, steps)
+
+    def least(self, target: float) -> int:
+        def aim(few: _Partition, many: _Partition) -> int:
+            # where c + d / K, through both ends, meets the target
+            high, low = few.excess / self._unit, many.excess / self._unit
+            k, more = few.steps, many.steps
+            return round(k * more * (high - low) / (k * (high - target) + more * (target - low)))
+
+        def lacking(found: _Partition) -> float:
+            return found.excess / self._unit - target or -1.0  # never 0: the least K is sought
+
+        few, many = self._around(lacking, aim)
+        between = range(few.steps, many.steps)
+        met = bisect_left(between, True, key=lambda k: self._error(few, many, k) <= target)
+        return few.steps + met
+
+    @property
+    def values(self) -> FloatArray:
+        """O(L) for each ``K`` at which the fall of the error changes: 10 s at ``L = 4096``."""
+        values = np.zeros(len(self._heights))
+        pending = list(pairwise(self._known))
+        while pending:
+            few, many = pending.pop()
+            adjacent = many.steps - few.steps == 1
+            found = few if adjacent else self._best(self._fall(few, many) | 1)
+            if few.steps < found.steps < many.steps:
+                pending += [(few, found), (found, many)]
+            else:
+                for steps in range(few.steps, many.steps):
+                    values[steps - 1] = self._error(few, many, steps)
+        return frozen(values)
+
+    def _error(self, few: _Partition, many: _Partition, steps: int) -> float:
+        """The error between two partitions that are best for one price, in nats."""
+        return (few.excess - (steps - few.steps) * self._fall(few, many)) / self._unit
+
+    @staticmethod
+    def _fall(few: _Partition, many: _Partition) -> int:
+        return (few.excess - many.excess) // ((many.steps - few.steps) or 1)
 
     def _around(
         self,

@@ -12,6 +12,7 @@ from dlm_core.information.profile import EstimatedProfile, InformationProfile
 from dlm_core.schedules._partitions import Partitions
 from dlm_core.schedules.base import (
     MEASURE_LABELS,
+    BySteps,
     ForMeasure,
     measure_weights,
     residuals,
@@ -182,6 +183,10 @@ class OptimalForProfile(Deterministic):
     @cached_property
     def sizes(self) -> IntArray:
         return frozen(np.diff(Partitions(self.profile).cuts(self.steps)))
+
+    @classmethod
+    def _errors_by_steps(cls, profile: InformationProfile) -> BySteps:
+        return Partitions(profile)
 
 
 def _profile(value: Any) -> InformationProfile:
