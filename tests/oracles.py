@@ -51,6 +51,20 @@ def least_constant(steps, weights):
         c += (total - (steps - 1)) / -slope
 
 
+def least_errors(heights):
+    """The least errors of 1, ..., L blocks on an entropy curve, by the layers, in fractions."""
+    h = [Fraction(x) for x in heights]
+    length = len(h)
+    area = {b: b * h[0] for b in range(1, length + 1)}
+    found = [area[length]]
+    for k in range(2, length + 1):
+        area = {
+            b: min(area[a] + (b - a) * h[a] for a in range(k - 1, b)) for b in range(k, length + 1)
+        }
+        found.append(area[length])
+    return [total - sum(h) for total in found]
+
+
 def entropy_by_definition(p):
     """Entropy of a joint table by a loop over its cells."""
     return -sum(x * np.log(x) for x in np.ravel(p) if x > 0)

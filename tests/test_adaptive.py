@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import digamma
 
-from dlm_core import exact
+from dlm_core import InformationProfile, exact
+from dlm_core.error import error_curve, expected_kl
 from dlm_core.schedules import DTCAdaptive, TCAdaptive, residuals
 
 REFERENCE = json.loads((Path(__file__).parent / "reference.json").read_text())
@@ -25,6 +26,38 @@ def test_constants_agree_with_400_bit_arithmetic(row):
     assert DTCAdaptive(row["L"], row["K"]).constant == pytest.approx(
         float(row["f_DTC_scheme"]), rel=1e-11, abs=0
     )
+
+
+@pytest.mark.parametrize("length", range(1, 10))
+def test_constants_for_all_steps_at_once_agree_with_exact_ones(length):
+    tc = [exact.tc_coefficient(steps, length) for steps in range(1, length + 1)]
+    dtc = [exact.dtc_coefficient(length, steps, 0) for steps in range(1, length + 1)]
+    curve = error_curve(length, TCAdaptive, total_correlation=1.0)
+    np.testing.assert_allclose(curve.values, np.array(tc, dtype=float), rtol=1e-13, atol=0)
+    curve = error_curve(length, DTCAdaptive, dual_total_correlation=1.0)
+    np.testing.assert_allclose(curve.values, np.array(dtc, dtype=float), rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize("kind", LAWS)
+@pytest.mark.parametrize(("length", "several"), [(40, range(1, 41)), (2000, [1, 2, 40, 1999])])
+def test_all_steps_at_once_agree_with_each_by_itself(kind, length, several):
+    rng = np.random.default_rng(length)
+    profile = InformationProfile(np.sort(rng.exponential(size=length) ** 4)[::-1])
+    errors = error_curve(length, kind, profile=profile).values
+    known = "total_correlation" if kind is TCAdaptive else "dual_total_correlation"
+    constants = error_curve(length, kind, **{known: 1.0}).values
+    for steps in several:
+        schedule = kind(length, steps)
+        assert errors[steps - 1] == pytest.approx(expected_kl(schedule, profile), rel=1e-13, abs=0)
+        assert constants[steps - 1] == schedule.constant
+
+
+@pytest.mark.parametrize("kind", LAWS)
+def test_a_curve_of_hours_is_refused(kind):
+    profile = InformationProfile.repetition(10**5, 1.0)
+    for known in ({"dual_total_correlation": 1.0}, {"profile": profile}):
+        with pytest.raises(ValueError, match="terms, more than the 2\\*\\*32 allowed"):
+            error_curve(10**5, kind, **known)
 
 
 def test_mean_sizes_agree_with_80_bit_arithmetic():

@@ -134,6 +134,9 @@ def _of_error():
     needed = {"target_error": 0.1, "length": 6, "schedule": "Minimax"}
     yield "steps_for", dlm.steps_for, {**needed, "profile": PROFILE}
     yield "steps_for two numbers", dlm.steps_for, {**needed, **known}
+    yield "error_curve", dlm.error_curve, {"length": 6, "schedule": "Equal", "profile": PROFILE}
+    curve = dlm.error_curve(6, "TCAdaptive", **known)
+    yield "ErrorCurve.steps_for", curve.steps_for, {"target_error": 0.1}
     for name in dlm.__all__:
         if name.endswith("_bound"):
             yield name, getattr(dlm, name), {"length": 20, "steps": 5}

@@ -14,6 +14,7 @@ from dlm_core.error import (
     bounds,
     certificate,
     compare,
+    error_curve,
     expected_kl,
     guarantee,
     steps_for,
@@ -357,6 +358,65 @@ def test_steps_are_bisected_where_a_further_one_never_hurts(kind, measure, known
     assert (len(asked) < 10) == bisected
 
 
+SHORT = InformationProfile(1 / np.arange(1.0, 13.0))
+TC, DTC = SHORT.total_correlation, SHORT.dual_total_correlation
+KNOWN = {
+    "estimated": {"profile": EstimatedProfile(MEASURED.estimates[:12], [0.01] * 12, n=9)},
+    "tc": {"total_correlation": TC},
+    "dtc": {"dual_total_correlation": DTC},
+    "both": {"total_correlation": Estimate(1.0, 0.1, 9), "dual_total_correlation": 1.3},
+    "independent": {"total_correlation": 0.0, "dual_total_correlation": 0.0},
+}
+KINDS = [TCAdaptive, DTCAdaptive, Minimax, BestDeterministic, Equal]
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [(kind, known) for kind in KINDS for known in KNOWN.values()]
+    + [(kind, {"profile": SHORT}) for kind in (*KINDS, OptimalForProfile)],
+)
+def test_the_curve_is_what_each_number_of_steps_promises(kind, known):
+    curve = error_curve(12, kind, **known)
+    made_for = "tc" if "total_correlation" in known else "dtc"  # whichever is less
+    for steps, value in enumerate(curve.values, 1):
+        schedule = kind.for_shape(12, steps, measure=made_for, profile=SHORT)
+        if isinstance(known.get("profile"), EstimatedProfile):
+            expected, basis = known["profile"].price(schedule).upper(2), curve.basis
+        else:
+            made = certificate(schedule, **known)
+            expected, basis = made.value, made.basis
+        assert value == pytest.approx(expected, rel=1e-12, abs=1e-14)
+        assert basis in curve.basis
+    for target in [0.0, 9.0, *curve.values[::3], *curve.values[::3] * 0.99]:
+        if target >= 0:  # a price may be below
+            steps = steps_for(target, 12, kind, **known)
+            assert steps == curve.steps_for(target) == 1 + np.argmax(curve.values <= target)
+            assert steps.error == curve.values[steps - 1]
+            assert steps.basis in curve.basis
+
+
+def test_a_curve_is_printed_by_doublings_and_cannot_be_changed():
+    curve = error_curve(400, "Minimax", total_correlation=10.0)
+    header, *rows = str(curve).splitlines()
+    assert header == "Minimax, length 400, by steps:"
+    assert [int(row.split()[0]) for row in rows] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 400]
+    assert rows[0].strip() == "1 (E KL <= 10 nats: guarantee)"
+    assert repr(curve) == "ErrorCurve(schedule='Minimax', length=400, basis='guarantee')"
+    with pytest.raises(ValueError, match="read-only"):
+        error_curve(5, "Minimax", total_correlation=10.0).values[0] = 1.0
+    with pytest.raises(ValueError, match="target_error must be nonnegative"):
+        curve.steps_for(-1.0)
+    with pytest.raises(ValueError, match="FixedSizes"):
+        error_curve(30, FixedSizes, total_correlation=1.0)
+
+
+def test_a_function_has_a_curve_too():
+    curve = error_curve(30, lambda length, steps: Minimax(length, steps, "min"), profile=PROFILE)
+    errors = [expected_kl(Minimax(30, steps, "min"), PROFILE) for steps in range(1, 31)]
+    assert curve.values.tolist() == errors
+    assert curve.schedule == "Minimax"
+
+
 def test_steps_are_an_int_that_says_what_it_rests_on():
     steps = steps_for(0.1, 400, total_correlation=10.0)
     assert isinstance(steps, Steps)
@@ -369,7 +429,8 @@ def test_steps_are_an_int_that_says_what_it_rests_on():
     assert f"{steps:5d}" == f"{int(steps):5d}"
     assert json.dumps([steps]) == f"[{int(steps)}]"
     assert np.array([steps]).dtype == np.int64
-    for copied in (copy.deepcopy(steps), pickle.loads(pickle.dumps(steps))):
+    fresh = steps_for(0.1, 400, total_correlation=10.0)
+    for copied in (copy.deepcopy(steps), pickle.loads(pickle.dumps(fresh))):
         assert (copied, copied.error, copied.basis) == (steps, steps.error, steps.basis)
     exact = steps_for(0.1, 30, profile=PROFILE)
     assert exact.basis == "exact profile"

@@ -16,6 +16,7 @@ from dlm_core.error import (
     both_upper_bound,
     dtc_lower_bound,
     dtc_upper_bound,
+    error_curve,
     expected_kl,
     tc_lower_bound,
     tc_upper_bound,
@@ -560,6 +561,20 @@ def test_codes_of_every_dimension_attain_the_constant(length, steps):
         codes = [InformationProfile.mds_code(length, d, 64) for d in range(1, length)]
         ratios = [expected_kl(schedule, code) / aggregates[measure](code) for code in codes]
         assert max(ratios) == pytest.approx(schedule.constant, rel=1e-12)
+
+
+@pytest.mark.parametrize("known", ["total_correlation", "dual_total_correlation"])
+def test_one_sweep_finds_the_steps_that_meet_a_bound(known):
+    """At and around the bounds themselves too, where rounding decides."""
+    rng = np.random.default_rng(7)
+    for length in (1, 2, 3, 12, 40):
+        nats = float(10.0 ** rng.uniform(-3, 3))
+        curve = error_curve(length, Minimax, **{known: nats})
+        near = [curve.values * (1 + less) for less in (0, -2e-16, 2e-16, -1e-12, 1e-12, -0.01)]
+        for target in [0.0, 1e-300, 1e-17 * nats, 1e300, *np.concatenate(near)]:
+            steps = curve.steps_for(target)
+            assert steps == 1 + np.argmax(curve.values <= target)
+            assert steps.error == curve.values[steps - 1]
 
 
 def test_every_residual_falls_with_the_steps():

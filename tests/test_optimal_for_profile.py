@@ -3,15 +3,17 @@
 import copy
 import json
 import pickle
-from itertools import combinations
+from fractions import Fraction
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import least_errors
 
 from dlm_core import EstimatedProfile, InformationProfile
-from dlm_core.error import expected_kl
+from dlm_core.error import error_curve, expected_kl, steps_for
 from dlm_core.schedules import (
     BestDeterministic,
     Cosine,
@@ -54,6 +56,52 @@ def test_all_compositions(values):
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=10))
 def test_all_compositions_with_many_ties(values):
     assert_optimal(InformationProfile(np.sort(values)[::-1]))
+
+
+def curve(kind, length, rng):
+    """Entropy curves with and without ties, flat and over many decades."""
+    values = {
+        "random": lambda: rng.random(length),
+        "many ties": lambda: rng.integers(0, 3, length).astype(float),
+        "ties that round": lambda: 0.1 * rng.integers(0, 8, length),
+        "wide": lambda: 10.0 ** rng.uniform(-20, 5, length),
+        "widest": lambda: 10.0 ** rng.integers(-300, 99, length),
+        "last bits": lambda: 1 + 2.0**-52 * rng.integers(0, 12, length),
+    }[kind]()
+    return InformationProfile(np.sort(values)[::-1])
+
+
+@pytest.mark.parametrize(
+    "kind", ["random", "many ties", "ties that round", "wide", "widest", "last bits"]
+)
+def test_no_rounding_makes_other_sizes_look_better(kind):
+    """To the last bit of the entropies, for every number of blocks, as for the curve over it."""
+    rng = np.random.default_rng(5)
+    for _ in range(30):
+        profile = curve(kind, int(rng.integers(1, 14)), rng)
+        h = [Fraction(x) for x in profile.conditional_entropy]
+        expected = least_errors(profile.conditional_entropy)
+        for steps, least in enumerate(expected, 1):
+            cuts = np.cumsum([0, *OptimalForProfile(profile, steps).sizes]).tolist()
+            assert len(cuts) == steps + 1
+            assert cuts[-1] == profile.length
+            assert sum((b - a) * h[a] for a, b in pairwise(cuts)) - sum(h) == least
+        values = error_curve(profile.length, OptimalForProfile, profile=profile).values
+        assert values.tolist() == [float(least) for least in expected]
+        for target in [0.0, *values, *values * (1 - 2e-16), *values * rng.random(values.size)]:
+            steps = steps_for(target, profile.length, OptimalForProfile, profile=profile)
+            assert steps == 1 + np.argmax(values <= target)
+            assert steps.error == values[steps - 1]
+
+
+@pytest.mark.parametrize("steps", [3, 7_000, 19_999, 20_000])
+def test_a_long_sequence_whose_blocks_are_all_alike(steps):
+    """On a straight curve equal sizes are best; most numbers of steps do not divide the length."""
+    length = 20_000
+    profile = InformationProfile(np.arange(length, 0.0, -1.0))
+    less, more = divmod(length, steps)
+    expected = (steps - more) * less * (less - 1) / 2 + more * less * (less + 1) / 2
+    assert expected_kl(OptimalForProfile(profile, steps), profile) == expected
 
 
 def by_full_table(profile, steps):

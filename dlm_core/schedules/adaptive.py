@@ -13,9 +13,9 @@ although the polynomials themselves span hundreds of orders of magnitude.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations
 from math import fsum, prod
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -25,8 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dlm_core._check import count, frozen, listable, numpy_generator, table_fits, work_fits
-from dlm_core._types import FloatArray, IntArray, Rng
-from dlm_core.schedules.base import Schedule
+from dlm_core._types import FloatArray, IntArray, Measure, Rng
+from dlm_core.information.profile import InformationProfile
+from dlm_core.schedules.base import BySteps, Schedule, measure_weights
 
 __all__ = ["DTCAdaptive", "TCAdaptive"]
 
@@ -66,6 +67,89 @@ def _weights_against(length: int, steps: int) -> FloatArray:
             np.divide(here[:-1], both[:-1], out=following)
             np.multiply(following, both[1:], out=following)
     return against
+
+
+def _tc_constants(length: int, fewest: int, most: int) -> FloatArray:
+    """The constants of ``TCAdaptive`` for ``fewest`` to ``most`` steps, in one recursion.
+
+    Only the states on which they depend are computed: O(KL) for a single one, O(L^2) for all.
+    """
+    k = np.arange(1, most + 1)
+    a = k * (k + 1) / 2 - 1
+    sums = np.empty(most)
+    for remaining in range(3, length):
+        # a[k-1] holds a_{k, remaining} for k < remaining, and its first value for later k
+        low, high = max(2, fewest - length + remaining + 1), min(most + 1, remaining)
+        if low < high:
+            _advance(a, sums, remaining, low, high)
+    constants = 1 / (1 + a[fewest - 1 :])
+    constants[k[fewest - 1 :] == length] = 0.0
+    return constants
+
+
+def _dtc_constants(length: int, fewest: int, most: int) -> FloatArray:
+    """The same for ``DTCAdaptive``."""
+    z = np.full(most, np.inf)
+    z[0] = length if length > 1 else np.inf
+    sums = np.empty(most)
+    for i in range(length - 2, 0, -1):
+        # z[k-1] goes from Z_{k,i} to Z_{k,i-1}
+        newest = length - i
+        if newest <= most:
+            z[newest - 1] = i + z[newest - 2]
+        low, high = max(2, fewest - i + 1), min(most + 1, newest)
+        if low < high:
+            _advance(z, sums, i, low, high)
+        z[0] = length / (length - i)
+    return 1 / (z[fewest - 1 :] - 1)
+
+
+def _advance(x: FloatArray, sums: FloatArray, n: int, low: int, high: int) -> None:
+    """``x[k-1] <- x[k-1] (n + x[k-2]) / (n + x[k-1])`` for ``low <= k < high``, by old values."""
+    sums = np.add(x[low - 2 : high - 1], n, out=sums[: high - low + 1])
+    x[low - 1 : high - 1] *= sums[:-1]
+    x[low - 1 : high - 1] /= sums[1:]
+
+
+def _dtc_errors(profile: InformationProfile) -> FloatArray:
+    r"""The error of ``DTCAdaptive`` on a profile for ``K = 1, ..., L`` at once.
+
+    Scanning up, the chosen numbers end runs of passed ones, and :math:`W_j` counts the passed
+    numbers from ``j`` to the end of its run: passing ``t`` adds the increments of the whole run up
+    to ``t`` once more. From each state (t, k), ``run`` is the mean sum of the increments in the
+    run that ends at ``t``, and ``error`` that of all :math:`\Delta_j W_j` so far. Terms are
+    positive. Time O(L^2), memory O(L), vectorised over ``k``.
+    """
+    length = profile.length
+    against, both, take = np.zeros(length), np.empty(length), np.empty(length)
+    skip = np.ones(length)
+    run, error = np.zeros(length), np.zeros(length)
+    for t, increment in enumerate(profile.increments.tolist(), 1):
+        # of the t + 1 states, k = 0 passes every number
+        here = slice(1, t + 1)
+        np.add(against[here], 1 / t, out=both[here])
+        np.divide(against[here], both[here], out=skip[here])
+        np.divide(1 / t, both[here], out=take[here])
+        run[: t + 1] += increment
+        run[: t + 1] *= skip[: t + 1]
+        take[here] *= error[:t]
+        error[: t + 1] *= skip[: t + 1]
+        error[here] += take[here]
+        error[: t + 1] += run[: t + 1]
+        np.multiply(skip[:t], both[here], out=against[here])
+    return error
+
+
+@lru_cache(maxsize=8)
+def _for_all_steps(recursion: Callable[[int, int, int], FloatArray], length: int) -> FloatArray:
+    """The constants for ``K = 1, ..., L``, kept for the next measure or distribution."""
+    _refuse_long_curve(length)
+    return frozen(recursion(length, 1, length))
+
+
+def _refuse_long_curve(length: int) -> None:
+    """Refuse a recursion for all numbers of steps that takes minutes."""
+    work_fits(f"length {length} with every number of steps", length * (length // 2 + 256))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -284,18 +368,21 @@ class TCAdaptive(_Adaptive):
         :math:`a_{k,l+1} = a_{k,l}\,(l + a_{k-1,l}) / (l + a_{k,l})` with :math:`a_{1,l} = 0` and
         :math:`a_{k,k+1} = k(k+1)/2 - 1`. Time O(KL), memory O(K).
         """
-        length, steps = self.length, self.steps
-        if steps == length:
+        if self.steps == self.length:
             return 0.0
         self._refuse_long_work()
-        a = np.arange(1, steps + 1) * np.arange(2, steps + 2) / 2 - 1
-        for remaining in range(3, length):
-            # a[k-1] holds a_{k, remaining} for k < remaining, and its first value for later k
-            low, high = max(2, steps - length + remaining + 1), min(steps + 1, remaining)
-            if low < high:
-                here, before = a[low - 1 : high - 1], a[low - 2 : high - 2]
-                a[low - 1 : high - 1] = here * (remaining + before) / (remaining + here)
-        return float(1 / (1 + a[-1]))
+        return float(_tc_constants(self.length, self.steps, self.steps)[0])
+
+    @classmethod
+    def _errors_by_steps(cls, profile: InformationProfile) -> BySteps:
+        return cls._bounds_by_steps(profile.length, "tc", profile.total_correlation, "tc")
+
+    @classmethod
+    def _bounds_by_steps(cls, length: int, measure: str, nats: float, made_for: Measure) -> BySteps:
+        # E W_j = c_{K,L} (L - j) for every j
+        per_constant = measure_weights("tc", length) / measure_weights(measure, length)
+        constants = _for_all_steps(_tc_constants, length)
+        return BySteps(constants * per_constant.max(initial=0.0) * nats)
 
     def _in_order(self, sizes: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return sizes[..., ::-1]
@@ -353,23 +440,23 @@ class DTCAdaptive(_Adaptive):
         :math:`Z_{1,i} = L/(L-i-1)` and :math:`Z_{k,L-k-1} = L-k + Z_{k-1,L-k}`. Time O(KL),
         memory O(K).
         """
-        length, steps = self.length, self.steps
-        if steps == length:
+        if self.steps == self.length:
             return 0.0
         self._refuse_long_work()
-        z = np.full(steps, np.nan)
-        z[0] = length
-        for i in range(length - 2, 0, -1):
-            # z[k-1] goes from Z_{k,i} to Z_{k,i-1}
-            newest = length - i
-            if newest <= steps:
-                z[newest - 1] = i + z[newest - 2]
-            low, high = max(2, steps - i + 1), min(steps + 1, newest)
-            if low < high:
-                here, before = z[low - 1 : high - 1], z[low - 2 : high - 2]
-                z[low - 1 : high - 1] = here * (i + before) / (i + here)
-            z[0] = length / (length - i)
-        return float(1 / (z[-1] - 1))
+        return float(_dtc_constants(self.length, self.steps, self.steps)[0])
+
+    @classmethod
+    def _errors_by_steps(cls, profile: InformationProfile) -> BySteps:
+        _refuse_long_curve(profile.length)
+        return BySteps(_dtc_errors(profile))
+
+    @classmethod
+    def _bounds_by_steps(
+        cls, length: int, measure: str, nats: float, made_for: Measure
+    ) -> BySteps | None:
+        if measure != "dtc":
+            return None
+        return BySteps(_for_all_steps(_dtc_constants, length) * nats)
 
     def _in_order(self, sizes: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return sizes

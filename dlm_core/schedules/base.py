@@ -125,6 +125,33 @@ def residuals(sizes: npt.ArrayLike) -> IntArray:
     return ends[:, :-1] - np.arange(1, ends.shape[1])
 
 
+class BySteps:
+    """Nats for every number of steps: what the schedules of one kind make or promise.
+
+    Parameters
+    ----------
+    values : ndarray, shape (L,)
+        Entry ``K - 1`` is what ``K`` steps come to; the last is 0. A subclass that does not have
+        them all at hand gives the three members itself.
+    """
+
+    def __init__(self, values: FloatArray) -> None:
+        self._values = frozen(values)
+
+    @property
+    def values(self) -> FloatArray:
+        """ndarray, shape (L,): entry ``K - 1`` is what ``K`` steps come to."""
+        return self._values
+
+    def at(self, steps: int) -> float:
+        """What so many steps come to."""
+        return float(self.values[steps - 1])
+
+    def least(self, target: float) -> int:
+        """The least number of steps that comes to ``target`` or less, which is nonnegative."""
+        return 1 + int(np.argmax(self.values <= target))
+
+
 class Schedule(ABC):
     r"""A law on compositions of ``length`` into ``steps`` positive sizes.
 
@@ -420,6 +447,25 @@ class Schedule(ABC):
             If the measure is unknown, of the wrong shape or out of range.
         """
         return float((self.residual / measure_weights(measure, self.length)).max(initial=0.0))
+
+    @classmethod
+    def _errors_by_steps(cls, profile: Any) -> BySteps | None:
+        """The errors on a profile, of schedules made for it; None without a short way to them.
+
+        A short way is shorter than to make one schedule after the other. A kind that derives from
+        one with a short way says here what its own is.
+        """
+        return None
+
+    @classmethod
+    def _bounds_by_steps(
+        cls, length: int, measure: str, nats: float, made_for: Measure
+    ) -> BySteps | None:
+        """The coefficients for a measure times ``nats``; None without a short way to them.
+
+        The schedules are those that ``for_shape`` makes for the measure ``made_for``.
+        """
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary that ``Schedule.from_dict`` turns back into this schedule."""

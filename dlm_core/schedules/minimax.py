@@ -14,7 +14,7 @@ import numpy as np
 
 from dlm_core._check import frozen, table_fits
 from dlm_core._types import FloatArray, Measure
-from dlm_core.schedules.base import ForMeasure, measure_weights
+from dlm_core.schedules.base import BySteps, ForMeasure, measure_weights
 from dlm_core.schedules.systematic import OnePhase
 
 __all__ = ["Minimax"]
@@ -76,13 +76,17 @@ class Minimax(ForMeasure, OnePhase):
                 f"got {weights.min()} to {weights.max()}"
             )
 
+    @classmethod
+    def _bounds_by_steps(
+        cls, length: int, measure: str, nats: float, made_for: Measure
+    ) -> BySteps | None:
+        return _Bounds(cls, length, measure, nats) if measure == made_for else None
+
     @cached_property
     def _solution(self) -> tuple[float, FloatArray, FloatArray]:
         """The constant, the start probabilities, and one minus each of them."""
         length, steps = self.length, self.steps
-        # lists of floats: seven numbers a position, of 32 bytes each
-        table_fits(f"{type(self).__name__} of length {length}", 7 * 32 * length)
-        weights = measure_weights(self.measure, length)
+        weights = _weights(self.measure, length)
         if steps == length:
             return 0.0, frozen(np.ones(length)), frozen(np.zeros(length))
         if steps == 1:
@@ -105,6 +109,43 @@ class Minimax(ForMeasure, OnePhase):
     @property
     def _pass_probabilities(self) -> FloatArray:
         return self._solution[2]
+
+
+class _Bounds(BySteps):
+    """The bounds of the best schedules for a measure, with the nats of its aggregate."""
+
+    def __init__(self, kind: type[Minimax], length: int, measure: str, nats: float) -> None:
+        self._kind, self._length, self._measure, self._nats = kind, length, measure, nats
+
+    def at(self, steps: int) -> float:
+        schedule = self._kind.for_shape(self._length, steps, measure=self._measure)
+        return schedule.coefficient(self._measure) * self._nats
+
+    @property
+    def values(self) -> FloatArray:
+        """One solution for each ``K``: a minute at ``L = 4096``."""
+        return np.array([self.at(steps) for steps in range(1, self._length + 1)])
+
+    def least(self, target: float) -> int:
+        # The least sum of start probabilities with which the constant meets the target is L less
+        # the chances to pass; K is the next whole number.
+        weights = _weights(self._measure, self._length)
+        if self._nats == 0:
+            return 1
+        _, passed, _ = _least_starts(target / self._nats, weights[::-1].tolist())
+        room = fsum(passed)
+        more = round(room)
+        if more and abs(room - more) <= 1e-9 * more:
+            # up to rounding a whole number of steps, which the bound itself decides
+            return self._length - more + (self.at(self._length - more) > target)
+        return self._length - int(room)
+
+
+def _weights(measure: Measure, length: int) -> FloatArray:
+    """The weights of a measure, after a check that the lists of the solution will fit."""
+    # lists of floats: seven numbers a position, of 32 bytes each
+    table_fits(f"{Minimax.__name__} of length {length}", 7 * 32 * length)
+    return measure_weights(measure, length)
 
 
 def _solve(steps: int, weights: FloatArray) -> tuple[float, FloatArray, FloatArray]:
@@ -157,7 +198,7 @@ def _least_starts(c: float, backward: list[float]) -> tuple[FloatArray, FloatArr
     Parameters
     ----------
     c : float
-        Positive.
+        Nonnegative, infinite perhaps.
     backward : list of float, length L - 1
         The weights :math:`r_{L-1}, \dots, r_1`.
 

@@ -9,7 +9,15 @@ import numpy as np
 from dlm_core._check import frozen, integer, real_array, table_fits
 from dlm_core._types import FloatArray, IntArray, Measure
 from dlm_core.information.profile import EstimatedProfile, InformationProfile
-from dlm_core.schedules.base import MEASURE_LABELS, ForMeasure, measure_weights, residuals, short
+from dlm_core.schedules._partitions import Partitions
+from dlm_core.schedules.base import (
+    MEASURE_LABELS,
+    BySteps,
+    ForMeasure,
+    measure_weights,
+    residuals,
+    short,
+)
 from dlm_core.schedules.fixed import Deterministic
 
 __all__ = ["BestDeterministic", "OptimalForProfile"]
@@ -103,14 +111,10 @@ class OptimalForProfile(Deterministic):
     r"""The sizes with the least error on a distribution whose profile is known.
 
     With blocks starting at :math:`b_0 < \dots < b_{K-1}`, the error is
-    :math:`\sum_k s_k h_{b_k} - H(X)`, so the least area of a step curve above ``h`` is sought: the
-    best first ``k`` blocks that end at ``b`` have
-
-    .. math:: F_k(b) = \min_{a < b} F_{k-1}(a) + (b - a)\, h_a .
-
-    The best ``a`` does not decrease with ``b``: divide and conquer finds a layer in O(L log L),
-    all midpoints of one depth at once. Time O(KL log L), memory 4K(L-K) bytes for the way back.
-    No random schedule has less error on this distribution. Refused beyond 4 GiB.
+    :math:`\sum_k s_k h_{b_k} - H(X)`, so the least area of a step curve above ``h`` is sought. The
+    least area is convex in ``K``, and found by a search over prices of a block. About ten sweeps of
+    O(L) each, 2 ms at ``L = 4096``, in integers: no rounding makes other sizes look better. Memory
+    O(L). No random schedule has less error on this distribution.
 
     For a length ``l < L`` it is optimal for the last ``l`` entries of the profile, which is right
     where the ``L - l`` tokens known are at random positions.
@@ -178,22 +182,11 @@ class OptimalForProfile(Deterministic):
 
     @cached_property
     def sizes(self) -> IntArray:
-        length, steps = self.length, self.steps
-        width = length - steps + 1
-        table_fits(f"{type(self).__name__} of length {length}, {steps} steps", 4 * steps * width)
-        # Only differences matter; small numbers keep their digits.
-        h = self.profile.conditional_entropy - self.profile.conditional_entropy[-1]
-        # Block k ends at k + i, and the block before it at k - 1 + i', for 0 <= i' <= i <= L - K.
-        area = np.arange(1, width + 1) * h[0]
-        previous = np.zeros((steps, width), dtype=np.int32)
-        for k in range(2, steps + 1):
-            area, previous[k - 1] = _next_layer(area, h[k - 1 : k - 1 + width])
-        boundaries = [length]
-        i = width - 1
-        for k in range(steps, 0, -1):
-            i = previous[k - 1, i]
-            boundaries.append(k - 1 + int(i))
-        return frozen(np.diff(boundaries[::-1]))
+        return frozen(np.diff(Partitions(self.profile).cuts(self.steps)))
+
+    @classmethod
+    def _errors_by_steps(cls, profile: InformationProfile) -> BySteps:
+        return Partitions(profile)
 
 
 def _profile(value: Any) -> InformationProfile:
@@ -210,28 +203,3 @@ def _profile(value: Any) -> InformationProfile:
         return InformationProfile(real_array("profile", value, ndim=1))
     except (TypeError, ValueError) as error:
         raise type(error)(f"profile must be an entropy curve: {error}") from None
-
-
-def _next_layer(area: FloatArray, height: FloatArray) -> tuple[FloatArray, IntArray]:
-    """For each ``i``, the least ``area[a] + (i + 1 - a) height[a]`` over ``a <= i``, and its a.
-
-    ``height`` is nonincreasing, so the first best ``a`` does not decrease with ``i``.
-    """
-    size = area.size
-    best, least = np.zeros(size, dtype=np.int64), np.empty(size)
-    stride = 1 << size.bit_length()
-    while stride > 1:
-        # Midpoints between the multiples of the stride, whose best are known.
-        i = np.arange(stride // 2, size + 1, stride) - 1
-        low = np.where(i + 1 > stride // 2, best[i - stride // 2], 0)
-        right = i + stride // 2
-        high = np.minimum(np.where(right < size, best[np.minimum(right, size - 1)], size - 1), i)
-        count = np.maximum(high - low, 0) + 1  # rounding may make equally good a cross
-        first = np.cumsum(count) - count
-        a = np.arange(count.sum()) + np.repeat(low - first, count)
-        value = area[a] + (np.repeat(i + 1, count) - a) * height[a]
-        least[i] = np.minimum.reduceat(value, first)
-        hit = np.flatnonzero(value == np.repeat(least[i], count))
-        best[i] = a[hit[np.searchsorted(hit, first)]]
-        stride //= 2
-    return least, best
