@@ -82,7 +82,6 @@ def test_a_function_a_network_and_a_target_are_asked_alike(order):
         (Network(), {}),
         (Network(), {"mask_id": 3}),
         (WithMask(), {}),
-        (MaskPredictor(function, 3), {}),
     ]:
         for result, value in zip(answers(predictor, order, **arguments), expected, strict=True):
             torch.testing.assert_close(result, value)
