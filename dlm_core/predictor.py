@@ -28,6 +28,8 @@ Predictor: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 # Most entries of one prediction (256 MiB of float32), and most tokens shown at once.
 _MOST_ENTRIES = 2**26
 _MOST_TOKENS = 2**18
+# How far from 1 the sum of probabilities in half precision may be.
+_ROUNDING = 0.01
 
 
 class MaskPredictor:
@@ -125,7 +127,8 @@ class MaskPredictor:
         ValueError
             If the predictor returns something else than rows of log-probabilities; or if the
             first call, before which ``V`` may be unknown, ends in an ``IndexError`` where tokens
-            are given: most likely one is beyond the predictor's table of symbols.
+            are given: most likely one is beyond the predictor's table of symbols. Probabilities
+            in place of their logarithms are known as such in the first call, too.
         """
         reveal = table_of(places, tokens.shape)
         copies = (tokens.clone(), reveal) if rows is None else (tokens[rows], reveal[rows])
@@ -141,6 +144,8 @@ class MaskPredictor:
         self._check_form(logs, len(places), tokens.device)
         laws = Laws(logs.detach(), self.mask_id)
         _check_numbers(laws)
+        if first:
+            _check_logarithms(logs.detach())
         return laws
 
     def check_symbols(self, tokens: torch.Tensor) -> None:
@@ -239,6 +244,19 @@ def _check_numbers(laws: Laws) -> None:
             "got NaN, infinity or a row without a possible symbol "
             f"(the largest entry of row {row} is {float(laws.largest[row])})"
         )
+
+
+def _check_logarithms(logs: torch.Tensor) -> None:
+    """Raise ``ValueError`` if these are probabilities: no logits of a model look like that."""
+    # the first row tells nearly always
+    for rows in (logs[:1], logs):
+        off = rows.sum(1, dtype=torch.float64) - 1
+        if rows.shape[1] < 2 or rows.lt(0).any() or not off.abs().lt(_ROUNDING).all():
+            return
+    raise ValueError(
+        "predictor must return log-probabilities (or logits), got probabilities: no entry is "
+        "negative and every row sums to one. Return their logarithms"
+    )
 
 
 def check_rows(tokens: torch.Tensor) -> None:

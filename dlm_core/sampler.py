@@ -89,7 +89,7 @@ def generate(
     predictor : callable
         A mask predictor: ``(tokens (B, L) int64, reveal (B, L) bool)`` to log-probabilities of
         shape ``(reveal.sum(), V)``, row-major, in float64 or less. Logits will do, which lack a
-        constant in each row. If the mask is one of the ``V`` symbols,
+        constant in each row; probabilities are refused. If the mask is one of the ``V`` symbols,
         it is excluded and the rest renormalised. A ``torch.nn.Module`` has to be in evaluation
         mode.
     schedule : Schedule
