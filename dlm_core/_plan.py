@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dlm_core._check import host_array, integer, integer_array, shown
+from dlm_core._laws import Laws
 from dlm_core._torch import torch
 from dlm_core._types import FloatArray, IntArray
-from dlm_core.predictor import MaskPredictor, parts
+from dlm_core.predictor import MaskPredictor
 from dlm_core.schedules.base import Schedule
 
 __all__ = ["ByConfidence", "KnownOrder", "Rows", "positions", "prepare"]
@@ -40,20 +41,21 @@ class KnownOrder:
     def __init__(self, rows: Rows, masked: _Mask, device: torch.device) -> None:
         (n, length), masks = masked.shape, masked.sum(axis=1)
         self.calls = rows.sizes.shape[1]
+        self.sizes = rows.sizes
         ranked = np.argsort(np.where(masked, rows.keys, 2.0), axis=1)
-        places = ranked[np.arange(length) < masks[:, np.newaxis]]
+        columns = ranked[np.arange(length) < masks[:, np.newaxis]]
         iterations = np.repeat(np.tile(np.arange(self.calls), n), rows.sizes.ravel())
         # the iteration in which a position is revealed; `calls` for those that are given
-        step = np.full((n, length), self.calls, dtype=np.int32)
-        step[np.repeat(np.arange(n), masks), places] = iterations
-        self.step = torch.from_numpy(step).to(device)
+        self.step = np.full((n, length), self.calls, dtype=np.min_scalar_type(self.calls))
+        self.step[np.repeat(np.arange(n), masks), columns] = iterations
+        # all there is to send to a device goes before the first call
+        self._places = torch.from_numpy(self.step.argsort(axis=None, kind="stable")).to(device)
+        self._ends = np.cumsum(rows.sizes.sum(axis=0))
 
-    def next(
-        self, k: int, ask: MaskPredictor, tokens: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return which positions iteration ``k`` reveals, and their log-probabilities."""
-        reveal = self.step == k
-        return reveal, ask(tokens, reveal)
+    def next(self, k: int, ask: MaskPredictor, tokens: torch.Tensor) -> tuple[torch.Tensor, Laws]:
+        """Return which places iteration ``k`` reveals, and the laws there."""
+        places = self._places[self._ends[k] - self.sizes[:, k].sum() : self._ends[k]]
+        return places, ask.laws(tokens, places, _some(self.sizes[:, k] > 0, tokens.device))
 
 
 class ByConfidence:
@@ -61,28 +63,41 @@ class ByConfidence:
 
     def __init__(self, rows: Rows, masked: _Mask, device: torch.device) -> None:
         self.calls = rows.sizes.shape[1]
-        self.sizes = torch.from_numpy(rows.sizes).to(device)
-        self.by_key = torch.from_numpy(rows.keys).to(device).argsort(1)
-        self.step = torch.full(masked.shape, self.calls, dtype=torch.int32, device=device)
+        self.sizes = rows.sizes
+        self._sizes = torch.from_numpy(rows.sizes).to(device)
+        self._by_key = torch.from_numpy(rows.keys).to(device).argsort(1)
+        self._step = torch.full(masked.shape, self.calls, dtype=torch.int32, device=device)
+        self._masked = torch.from_numpy(np.flatnonzero(masked)).to(device)
 
-    def next(
-        self, k: int, ask: MaskPredictor, tokens: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return which positions iteration ``k`` reveals, and their log-probabilities."""
-        size = self.sizes[:, k, None]
-        masked = (tokens == ask.mask_id) & (size > 0)
-        logs = ask(tokens, masked)
+    def next(self, k: int, ask: MaskPredictor, tokens: torch.Tensor) -> tuple[torch.Tensor, Laws]:
+        """Return which places iteration ``k`` reveals, and the laws there."""
+        asked = self._masked
+        laws = ask.laws(tokens, asked, _some(self.sizes[:, k] > 0, tokens.device))
         confidence = torch.full(tokens.shape, -torch.inf, dtype=torch.float64, device=tokens.device)
-        confidence[masked] = torch.cat(
-            [part.amax(1) - part.logsumexp(1) for (part,) in parts(logs)]
-        )
+        confidence.view(-1)[asked] = laws.confidence()
         # from an order at random, so that a stable sort breaks ties at random
-        shuffled = confidence.gather(1, self.by_key)
+        shuffled = confidence.gather(1, self._by_key)
         ranked = torch.argsort(shuffled, dim=1, descending=True, stable=True)
-        chosen = torch.arange(tokens.shape[1], device=tokens.device) < size
-        reveal = torch.zeros_like(masked).scatter_(1, self.by_key.gather(1, ranked), chosen)
-        self.step[reveal] = k
-        return reveal, logs[reveal[masked]]
+        first = torch.arange(tokens.shape[1], device=tokens.device) < self._sizes[:, k, None]
+        reveal = torch.zeros_like(first).scatter_(1, self._by_key.gather(1, ranked), first)
+        self._step.masked_fill_(reveal, k)
+        # a sort in place of an index by a table of bool, whose result has a size to wait for
+        split = reveal.take(asked).byte().argsort(descending=True, stable=True)
+        number = self.sizes[:, k].sum()
+        chosen, self._masked = split[:number], asked[split[number:]]
+        return asked[chosen], laws[chosen]
+
+    @property
+    def step(self) -> npt.NDArray[np.int32]:
+        """The iteration in which each position was revealed; `calls` for those that were given."""
+        return self._step.cpu().numpy()
+
+
+def _some(active: _Mask, device: torch.device) -> torch.Tensor | None:
+    """Return the numbers of the active rows, None if that is all of them."""
+    if active.all():
+        return None
+    return torch.from_numpy(np.flatnonzero(active)).to(device, non_blocking=True)
 
 
 def prepare(
@@ -133,9 +148,9 @@ def _generator_at(source: np.random.SeedSequence, numbers: int) -> np.random.Gen
     return np.random.Generator(np.random.PCG64(source).advance(numbers))
 
 
-def positions(step: torch.Tensor, rows: Rows) -> IntArray:
+def positions(step: npt.NDArray[np.integer], rows: Rows) -> IntArray:
     """Return the positions of each row in the order of their iterations, then -1."""
-    ranked = np.lexsort((rows.keys, step.cpu().numpy()), axis=1)
+    ranked = np.lexsort((rows.keys, step), axis=1)
     given = np.arange(ranked.shape[1]) >= rows.sizes.sum(axis=1)[:, np.newaxis]
     return np.where(given, -1, ranked)
 

@@ -3,10 +3,10 @@
 A mask predictor is called as ``(tokens (B, L) int64, reveal (B, L) bool)`` and returns
 log-probabilities of shape ``(reveal.sum(), V)``, row-major; ``mask_id`` is the token that stands
 for "not revealed". Any function will do. ``MaskPredictor`` is the one place where a predictor is
-asked and what it returns is checked.
+asked and what it returns is checked, and ``Laws`` the one place where that is read.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import chain, pairwise
 from numbers import Integral
@@ -16,19 +16,20 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dlm_core._check import boolean, instance, integer, shown, with_library
+from dlm_core._laws import Laws, pick
 from dlm_core._torch import torch, tqdm
 from dlm_core._types import IntArray
 from dlm_core.information.profile import EstimatedProfile
 
-__all__ = ["MaskPredictor", "estimate_profile", "pick", "torch_generator"]
+__all__ = ["Laws", "MaskPredictor", "estimate_profile", "pick", "torch_generator"]
 
 Predictor: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-# Entries of a temporary table of weights: on a CPU, what stays in its cache.
-_CHUNK = {"cpu": 2**18}
-# Most entries of one prediction (512 MiB of float64), and most tokens shown at once.
+# Most entries of one prediction (256 MiB of float32), and most tokens shown at once.
 _MOST_ENTRIES = 2**26
 _MOST_TOKENS = 2**18
+# How far from 1 the sum of probabilities in half precision may be.
+_ROUNDING = 0.01
 
 
 class MaskPredictor:
@@ -98,46 +99,54 @@ class MaskPredictor:
             device = None if tensor is None else tensor.device
         return checked_device("predictor.device", "cpu" if device is None else device)
 
-    def __call__(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
+    def laws(
+        self, tokens: torch.Tensor, places: torch.Tensor, rows: torch.Tensor | None = None
+    ) -> Laws:
         """Ask for the laws of the tokens to be revealed.
+
+        Apart from the first call, which learns ``V``, it waits for an accelerator once: to look at
+        what the predictor returned.
 
         Parameters
         ----------
         tokens : Tensor of int64, shape (B, L)
             Sequences with ``mask_id`` at masked places.
-        reveal : Tensor of bool, shape (B, L)
-            Which masked positions are asked for, at least one.
+        places : Tensor of int64, shape (m,)
+            Which masked positions are asked for, at least one: increasing indices into the
+            entries of ``tokens``, row by row.
+        rows : Tensor of int64, optional
+            The rows in which these are, if those are not all of them.
 
         Returns
         -------
-        Tensor of float64, shape (reveal.sum(), V)
-            The logarithms, minus infinity for the mask if that is one of the symbols: rows are
-            then no longer normalised.
+        Laws
+            Of the ``m`` positions, without the mask; what the predictor returned is not copied.
 
         Raises
         ------
         ValueError
             If the predictor returns something else than rows of log-probabilities; or if the
             first call, before which ``V`` may be unknown, ends in an ``IndexError`` where tokens
-            are given: most likely one is beyond the predictor's table of symbols.
+            are given: most likely one is beyond the predictor's table of symbols. Probabilities
+            in place of their logarithms are known as such in the first call, too.
         """
-        active = reveal.any(1)
+        reveal = table_of(places, tokens.shape)
+        copies = (tokens.clone(), reveal) if rows is None else (tokens[rows], reveal[rows])
+        first = self.columns is None
         try:
             with torch.no_grad():
-                if active.all():
-                    logs = self._predictor(tokens.clone(), reveal.clone())
-                else:
-                    logs = self._predictor(tokens[active], reveal[active])
+                logs = self._predictor(*copies)
         except IndexError as error:
-            if self.columns is None:
-                self._blame_symbols(tokens.masked_fill(~active[:, None], self.mask_id), error)
+            if first:
+                hidden = ~table_of(places, tokens.shape).any(1, keepdim=True)
+                self._blame_symbols(tokens.masked_fill(hidden, self.mask_id), error)
             raise
-        self._check_form(logs, int(reveal.sum()), tokens.device)
-        logs = logs.detach().double()
-        if self.mask_id < logs.shape[1]:
-            logs = logs.index_fill(1, torch.tensor(self.mask_id, device=logs.device), -torch.inf)
-        _check_numbers(logs)
-        return logs
+        self._check_form(logs, len(places), tokens.device)
+        laws = Laws(logs.detach(), self.mask_id)
+        _check_numbers(laws)
+        if first:
+            _check_logarithms(logs.detach())
+        return laws
 
     def check_symbols(self, tokens: torch.Tensor) -> None:
         """Raise ``ValueError`` if an entry is neither the mask nor a symbol, as far as is known."""
@@ -225,20 +234,29 @@ def _agreed_mask(predictor: Predictor, mask_id: int | None) -> int:
     return own
 
 
-def _check_numbers(logs: torch.Tensor) -> None:
-    start = 0
-    for (part,) in parts(logs):
-        largest = part.amax(1)
-        # false for NaN, too
-        fits = (largest > -torch.inf) & (largest < torch.inf)
-        if not fits.all():
-            row = int(fits.logical_not().nonzero()[0])
-            raise ValueError(
-                "predictor must return log-probabilities below infinity, some finite in each row, "
-                "got NaN, infinity or a row without a possible symbol "
-                f"(the largest entry of row {start + row} is {float(largest[row])})"
-            )
-        start += len(part)
+def _check_numbers(laws: Laws) -> None:
+    # false for NaN, too
+    fits = laws.largest.abs() < torch.inf
+    if not fits.all():
+        row = int(fits.logical_not().nonzero()[0])
+        raise ValueError(
+            "predictor must return log-probabilities below infinity, some finite in each row, "
+            "got NaN, infinity or a row without a possible symbol "
+            f"(the largest entry of row {row} is {float(laws.largest[row])})"
+        )
+
+
+def _check_logarithms(logs: torch.Tensor) -> None:
+    """Raise ``ValueError`` if these are probabilities: no logits of a model look like that."""
+    # the first row tells nearly always
+    for rows in (logs[:1], logs):
+        off = rows.sum(1, dtype=torch.float64) - 1
+        if rows.shape[1] < 2 or rows.lt(0).any() or not off.abs().lt(_ROUNDING).all():
+            return
+    raise ValueError(
+        "predictor must return log-probabilities (or logits), got probabilities: no entry is "
+        "negative and every row sums to one. Return their logarithms"
+    )
 
 
 def check_rows(tokens: torch.Tensor) -> None:
@@ -314,51 +332,15 @@ def torch_generator(
     )
 
 
-def parts(logs: torch.Tensor, *columns: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Cut rows, and columns that go with them, into parts of a handy size.
-
-    Rows that are all one row in memory, as ``expand`` makes them, come as that one row: it is what
-    a predictor returns at low cost where the positions do not differ.
-    """
-    if len(logs) > 1 and logs.stride(0) == 0:
-        return iter([(logs[:1], *columns)])
-    rows = max(1, _CHUNK.get(logs.device.type, 2**26) // logs.shape[1])
-    return zip(*(column.split(rows) for column in (logs, *columns)), strict=True)
+def places_of(table: torch.Tensor) -> torch.Tensor:
+    """Where a table of bool is true: indices into its entries, row by row."""
+    return torch.nonzero(table.flatten()).squeeze(1)
 
 
-def entries(rows: torch.Tensor, symbols: torch.Tensor) -> torch.Tensor:
-    """Pick the entry of one symbol from each row, or from the single row."""
-    if len(rows) == 1:
-        return rows[0, symbols]
-    return rows.gather(1, symbols[:, None]).squeeze(1)
-
-
-def log_probabilities(logs: torch.Tensor, symbols: torch.Tensor) -> torch.Tensor:
-    """Normalised log-probability of one symbol in each row."""
-    found = [entries(part, of) - part.logsumexp(1) for part, of in parts(logs, symbols)]
-    return torch.cat(found)
-
-
-def pick(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
-    """The symbol at which each distribution function exceeds its uniform number.
-
-    Parameters
-    ----------
-    weights : Tensor of float64, shape (n, q) or (1, q)
-        Nonnegative rows with a positive sum, not necessarily one; a single row serves all.
-    uniforms : Tensor of float64, shape (n,)
-        Numbers in [0, 1).
-
-    Returns
-    -------
-    Tensor of int64, shape (n,)
-        Never a symbol of weight zero.
-    """
-    cumulated = weights.cumsum(1)
-    threshold = uniforms[:, None] * cumulated[:, -1:]
-    if len(weights) == 1:
-        return torch.searchsorted(cumulated[0], threshold[:, 0], right=True)
-    return torch.searchsorted(cumulated, threshold, right=True).squeeze(1)
+def table_of(places: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """The table of bool of this shape that is true at these places alone."""
+    entries = torch.zeros(shape.numel(), dtype=torch.bool, device=places.device)
+    return entries.index_fill_(0, places, True).view(shape)
 
 
 @torch.no_grad()
@@ -408,7 +390,7 @@ def estimate_profile(
         entropies, which have the same mean and less variance.
     batch : int, optional
         How many masked sequences the predictor is shown at once; by default as many as keep a
-        prediction within 2**26 entries (512 MiB of float64), and 2**18 tokens. The result does
+        prediction within 2**26 entries (256 MiB of float32), and 2**18 tokens. The result does
         not depend on it, except as far as the predictor rounds differently.
     progress : bool
         Whether to show a progress bar.
@@ -450,7 +432,7 @@ def estimate_profile(
     end = np.concatenate([np.full(length - 1, length), np.arange(1, length + 1)])
     # A first call tells the number of symbols, by which those of the data are checked. It shows
     # none of them, and no history that a predictor may take for impossible.
-    ask(tokens[:1].masked_fill(free[:1], ask.mask_id), rank[:1] == 0)
+    ask.laws(tokens[:1].masked_fill(free[:1], ask.mask_id), places_of(rank[:1] == 0))
     ask.check_symbols(tokens)
     cuts = _cuts(np.tile(end - first, n), tokens.shape[1], ask.columns, batch)
     surprise = keys.new_empty(n * len(first))
@@ -516,16 +498,15 @@ def _mean_surprise(
     ask: MaskPredictor, tokens: torch.Tensor, masked: torch.Tensor, perfect: bool
 ) -> torch.Tensor:
     """Mean over the masked positions of each sequence, shape (m,), of what they still hold."""
-    logs = ask(tokens.masked_fill(masked, ask.mask_id), masked)
+    asked = places_of(masked)
+    laws, truth = ask.laws(tokens.masked_fill(masked, ask.mask_id), asked), tokens.take(asked)
     if perfect:
-        entropies = [torch.special.entr(part.softmax(1)).sum(1) for (part,) in parts(logs)]
-        found = entries(logs[:1] if logs.stride(0) == 0 else logs, tokens[masked])
         # what cannot happen is no data of this predictor
-        surprise = torch.where(found == -torch.inf, torch.inf, torch.cat(entropies))
+        surprise = laws.entropy().masked_fill(laws.entry(truth) == -torch.inf, torch.inf)
     else:
-        surprise = -log_probabilities(logs, tokens[masked])
-    of_sequence = torch.nonzero(masked, as_tuple=True)[0]
-    return surprise.new_zeros(len(masked)).index_add_(0, of_sequence, surprise) / masked.sum(1)
+        surprise = -laws.log_probability(truth)
+    total = surprise.new_zeros(len(masked)).index_add_(0, asked // masked.shape[1], surprise)
+    return total / masked.sum(1)
 
 
 def _first(wrong: torch.Tensor, tokens: torch.Tensor) -> str:

@@ -7,19 +7,11 @@ from typing import TypeAlias
 import numpy.typing as npt
 
 from dlm_core._check import boolean, count, instance, number, shown
+from dlm_core._laws import Laws
 from dlm_core._plan import ByConfidence, KnownOrder, positions, prepare
 from dlm_core._torch import torch, tqdm
 from dlm_core._types import IntArray
-from dlm_core.predictor import (
-    MaskPredictor,
-    Predictor,
-    check_rows,
-    checked_device,
-    entries,
-    log_probabilities,
-    parts,
-    pick,
-)
+from dlm_core.predictor import MaskPredictor, Predictor, check_rows, checked_device, table_of
 from dlm_core.schedules.base import Schedule
 
 __all__ = ["Generation", "generate", "log_likelihood"]
@@ -96,9 +88,10 @@ def generate(
     ----------
     predictor : callable
         A mask predictor: ``(tokens (B, L) int64, reveal (B, L) bool)`` to log-probabilities of
-        shape ``(reveal.sum(), V)``, row-major, in float64 or less. If the mask is one of the ``V``
-        symbols, it is excluded and the rest renormalised. A ``torch.nn.Module`` has to be in
-        evaluation mode.
+        shape ``(reveal.sum(), V)``, row-major, in float64 or less. Logits will do, which lack a
+        constant in each row; probabilities are refused. If the mask is one of the ``V`` symbols,
+        it is excluded and the rest renormalised. A ``torch.nn.Module`` has to be in evaluation
+        mode.
     schedule : Schedule
         The law of the sizes. Its length is that of the sequence or, with ``tokens``, at least the
         number of masks in any row; a row with fewer masks follows the schedule of the same kind
@@ -163,8 +156,8 @@ def generate(
     rows, plan = prepare(schedule, current.eq(ask.mask_id), seed, first_row, order)
     uniforms = torch.from_numpy(rows.uniforms).to(current.device)
 
-    def choose(logs: torch.Tensor, reveal: torch.Tensor) -> _Pair:
-        return _draw(logs, uniforms[reveal], temperature)
+    def choose(laws: Laws, places: torch.Tensor) -> _Pair:
+        return laws.draw(uniforms.take(places), temperature)
 
     log_prob = _unmask(ask, current, current, plan, choose, progress, callback)
     places = positions(plan.step, rows)
@@ -220,12 +213,12 @@ def log_likelihood(
         )
     ask.check_complete(tokens)
     ask.check_symbols(tokens)
-    current = torch.full_like(tokens, ask.mask_id)
+    current = torch.full(tokens.shape, ask.mask_id, device=tokens.device)
     _, plan = prepare(schedule, current.eq(ask.mask_id), seed, first_row, order)
 
-    def choose(logs: torch.Tensor, reveal: torch.Tensor) -> _Pair:
-        truth = tokens[reveal]
-        return truth, log_probabilities(logs, truth)
+    def choose(laws: Laws, places: torch.Tensor) -> _Pair:
+        truth = tokens.take(places)
+        return truth, laws.log_probability(truth)
 
     return _unmask(ask, current, tokens, plan, choose, progress, None)
 
@@ -235,21 +228,22 @@ def _unmask(
     current: torch.Tensor,
     given: torch.Tensor,
     plan: KnownOrder | ByConfidence,
-    choose: Callable[[torch.Tensor, torch.Tensor], _Pair],
+    choose: Callable[[Laws, torch.Tensor], _Pair],
     progress: bool,
     callback: _Callback | None,
 ) -> torch.Tensor:
     """Run all iterations on ``current``, in place; return the log-probability of each row."""
     log_prob = torch.zeros(len(current), dtype=torch.float64, device=current.device)
     for k in tqdm(range(plan.calls), disable=not progress, desc="iterations"):
-        reveal, logs = plan.next(k, ask, current)
+        places, laws = plan.next(k, ask, current)
         if k == 0:  # the number of symbols is known now, whatever the predictor
             ask.check_symbols(given)
-        symbols, chances = choose(logs, reveal)
-        current[reveal] = symbols
-        log_prob.index_add_(0, torch.nonzero(reveal, as_tuple=True)[0], chances)
+        symbols, chances = choose(laws, places)
+        del laws  # not beside those of the next iteration: they may fill the memory
+        current.view(-1)[places] = symbols
+        log_prob.index_add_(0, places // current.shape[1], chances)
         if callback is not None:
-            callback(k, current.clone(), reveal)
+            callback(k, current.clone(), table_of(places, current.shape))
     return log_prob
 
 
@@ -269,16 +263,5 @@ def _start(
         return torch.full(shape, ask.mask_id, dtype=torch.int64, device=where or ask.device)
     check_rows(tokens)
     ask.check_symbols(tokens)
-    return tokens.to(where or tokens.device, copy=True)
-
-
-def _draw(logs: torch.Tensor, uniforms: torch.Tensor, temperature: float) -> _Pair:
-    """Draw a symbol from each row; return the symbols and their log-probabilities."""
-    symbols, chances = [], []
-    for part, numbers in parts(logs, uniforms):
-        above = part - part.amax(1, keepdim=True)
-        weights = (above == 0).double() if temperature == 0 else (above / temperature).exp_()
-        drawn = pick(weights, numbers)
-        symbols.append(drawn)
-        chances.append((entries(weights, drawn) / weights.sum(1)).log_())
-    return torch.cat(symbols), torch.cat(chances)
+    device = where or tokens.device
+    return tokens.to(device, copy=True, memory_format=torch.contiguous_format)

@@ -211,7 +211,7 @@ def test_the_same_seed_gives_the_same_profile_whatever_the_batch(perfect, monkey
         again = estimate_profile(chain, tokens, 2, perfect=perfect, batch=batch)
         np.testing.assert_allclose(again.estimates, first.estimates, rtol=1e-14)
     monkeypatch.setattr("dlm_core.predictor._MOST_ENTRIES", 10)
-    monkeypatch.setattr("dlm_core.predictor._CHUNK", {"cpu": 4})
+    monkeypatch.setattr("dlm_core._laws._CHUNK", {"cpu": 4})
     again = estimate_profile(chain, tokens, seeded(2), perfect=perfect)
     np.testing.assert_allclose(again.estimates, first.estimates, rtol=1e-14)
     assert torch.get_rng_state().equal(before)

@@ -82,7 +82,6 @@ def test_a_function_a_network_and_a_target_are_asked_alike(order):
         (Network(), {}),
         (Network(), {"mask_id": 3}),
         (WithMask(), {}),
-        (MaskPredictor(function, 3), {}),
     ]:
         for result, value in zip(answers(predictor, order, **arguments), expected, strict=True):
             torch.testing.assert_close(result, value)
@@ -171,6 +170,47 @@ def test_gradients_and_inference_mode_are_left_behind():
 def test_wrong_predictions_are_refused(answer, message, order):
     with pytest.raises(ValueError, match="predictor must return log-prob.*" + message):
         generate(Returning(answer), Equal(2, 1), 2, order=order)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [2, 1000])
+@pytest.mark.parametrize("one_row", [False, True])
+def test_probabilities_in_place_of_their_logarithms_are_refused(dtype, size, one_row):
+    logs = torch.randn(16, size, generator=torch.Generator().manual_seed(0))
+    predictor = Returning(
+        lambda n: (
+            logs[:1].softmax(1).to(dtype).expand(n, -1)
+            if one_row
+            else logs[:n].softmax(1).to(dtype)
+        )
+    )
+    predictor.mask_id = size
+    for ask in (
+        lambda: generate(predictor, Equal(4, 2), 2),
+        lambda: log_likelihood(predictor, Equal(4, 2), torch.zeros(2, 4).long()),
+        lambda: estimate_profile(predictor, torch.zeros(2, 4).long(), 0),
+    ):
+        with pytest.raises(ValueError, match="predictor must return log-prob.*got probabilities"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "logs",
+    [
+        [[0.0]],  # the logarithm of the only symbol's probability, 1
+        [[1.0]],
+        [[0.0, 0.0]],
+        [[0.5, 0.5], [0.5, 0.6]],  # one row of all says that these are none
+        [[1.5, -0.5]],
+        [[0.3, 0.6]],
+        [[-0.7, -0.7]],
+    ],
+)
+def test_what_may_be_logits_is_taken(logs):
+    logs = torch.tensor(logs)
+    rows = torch.arange(4) % len(logs)
+    predictor = Returning(lambda n: logs[rows[:n]])
+    generate(predictor, Equal(4, 2), 1, order="confidence")
 
 
 def test_the_number_of_symbols_must_not_change():

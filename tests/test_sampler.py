@@ -10,6 +10,7 @@ from bookkit.examples import alternating
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import mixture_law, p_value, sampler_law, small_targets
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from dlm_core._plan import prepare
 from dlm_core.predictor import pick
@@ -321,6 +322,55 @@ def test_one_row_costs_the_numbers_of_one_row(first_row, monkeypatch):
     assert drawn == [9, 9]
 
 
+class Waits(TorchDispatchMode):
+    """Counts what would wait for an accelerator: results whose value or size the host must know."""
+
+    number, asleep = 0, False
+
+    def __torch_dispatch__(self, function, types, arguments=(), named=None):
+        name = function.overloadpacket.__name__
+        by_table = name.startswith("index") and any(
+            torch.is_tensor(i) and i.dtype in (torch.bool, torch.uint8)
+            for i in (arguments[1] if isinstance(arguments[1], list | tuple) else ())
+        )
+        values = "_local_scalar_dense", "equal", "nonzero", "masked_select", "_unique2"
+        self.number += (by_table or name in values) and not self.asleep
+        return function(*arguments, **(named or {}))
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("order", ["random", "confidence", "given"])
+@pytest.mark.parametrize("ask", ["generate", "log_likelihood"])
+def test_a_call_waits_for_an_accelerator_once(order, ragged, ask):
+    """To check the numbers that the predictor returned; what only the first call does is extra."""
+    table = torch.randn(32, 5, generator=torch.Generator().manual_seed(0))
+
+    def predictor(tokens, reveal):
+        mode.asleep = True
+        logs = table[torch.nonzero(reveal, as_tuple=True)[1]]
+        mode.asleep = False
+        return logs
+
+    waits, calls = [], []
+    tokens = torch.full((3, 32), 5)
+    if ragged:
+        tokens[0, :30] = 1
+    orders = [list(range(32))] * 3 if order == "given" else order
+    for steps in (8, 24):
+        schedule = Equal(32, steps)
+        with Waits() as mode:
+            if ask == "generate":
+                made = generate(predictor, schedule, tokens=tokens, order=orders, mask_id=5)
+                calls.append(made.calls)
+            else:
+                log_likelihood(predictor, schedule, tokens % 5, order=orders, mask_id=5)
+                calls.append(steps)
+        waits.append(mode.number)
+    assert calls == [8, 24]
+    assert waits[1] - waits[0] == 16
+    assert waits[0] <= 8 + 10
+
+
 # What the first edition drew: recorded results rest on these numbers.
 DRAWN = {
     "random": (
@@ -542,7 +592,7 @@ def test_parts_of_a_large_vocabulary_are_drawn_alike(monkeypatch):
     target = Product(np.random.default_rng(0).dirichlet(np.ones(40), 6))
     whole = generate(target, TCAdaptive(6, 2), 50)
     greedy = generate(target, TCAdaptive(6, 2), 50, order="confidence")
-    monkeypatch.setattr("dlm_core.predictor._CHUNK", {"cpu": 64})
+    monkeypatch.setattr("dlm_core._laws._CHUNK", {"cpu": 64})
     assert same(whole, generate(target, TCAdaptive(6, 2), 50), slice(None))
     assert same(whole, generate(target, TCAdaptive(6, 2), 50, progress=True), slice(None))
     assert same(greedy, generate(target, TCAdaptive(6, 2), 50, order="confidence"), slice(None))
