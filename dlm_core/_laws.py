@@ -70,7 +70,8 @@ class Laws:
         log_probabilities : Tensor of float64, shape (m,)
             Of these symbols in the laws that they are drawn from, in nats.
         """
-        symbols, chances = [], []
+        # not from lists of parts: small tensors among the large ones keep memory from being reused
+        symbols, chances = torch.empty_like(uniforms, dtype=torch.int64), torch.empty_like(uniforms)
         for part, above in self._parts():
             if temperature == 0:
                 weights = above.eq_(0)
@@ -78,10 +79,9 @@ class Laws:
                 weights = above.exp_()
             else:
                 weights = above.div_(temperature).exp_()
-            drawn = pick(weights, uniforms[part])
-            symbols.append(drawn)
-            chances.append((_entries(weights, drawn) / weights.sum(1)).log_())
-        return torch.cat(symbols), torch.cat(chances)
+            drawn = symbols[part] = pick(weights, uniforms[part])
+            torch.div(_entries(weights, drawn), weights.sum(1), out=chances[part])
+        return symbols, chances.log_()
 
     def confidence(self) -> torch.Tensor:
         """Log-probability of the most probable symbol of each law, in nats, shape (m,).
@@ -103,14 +103,16 @@ class Laws:
 
     def entropy(self) -> torch.Tensor:
         """Entropy of each law, in nats, shape (m,)."""
-        found = []
-        for _, above in self._parts():
-            found.append(torch.special.entr(above.softmax(1), out=above).sum(1))
-        return torch.cat(found).expand(self._number)
+        found = torch.empty_like(self.largest)
+        for part, above in self._parts():
+            found[part] = torch.special.entr(above.softmax(1), out=above).sum(1)
+        return found.expand(self._number)
 
     def _log_sums(self, precision: torch.dtype = torch.float64) -> torch.Tensor:
-        sums = [above.exp_().sum(1, dtype=torch.float64) for _, above in self._parts(precision)]
-        return torch.cat(sums).log_().add_(self.largest)
+        sums = torch.empty_like(self.largest)
+        for part, above in self._parts(precision):
+            torch.sum(above.exp_(), 1, dtype=torch.float64, out=sums[part])
+        return sums.log_().add_(self.largest)
 
     def _parts(
         self, precision: torch.dtype = torch.float64
