@@ -91,7 +91,7 @@ def test_the_first_failure_ends_all(monkeypatch):
         if path == "b":
             raise ValueError("b fails")
         try:
-            await asyncio.Event().wait()
+            await asyncio.sleep(60)
         finally:
             ended.append(path)
 
