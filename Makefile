@@ -12,8 +12,9 @@ PROFILE ?= paper
 # The other experiments draw nothing that a GPU would speed up.
 EXPERIMENTS ?= $(if $(filter gpu,$(PROFILE)),linear_codes structured_targets throughput,\
   $(basename $(notdir $(wildcard book/experiments/*.ipynb))))
-# Two workers share the machine: each computes with one thread.
-WORKERS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# Two workers share the machine: each computes with one thread. A file stays with one worker; what is
+# named first starts first, so that no long file is left for the end.
+WORKERS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
@@ -46,8 +47,9 @@ test: env ## lint, test the package and the book, and re-run the chapters agains
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/zizmor --quiet --offline --no-progress .github/workflows
-	$(WORKERS) tests dlm_core book/bookkit --doctest-modules -m "not slow and not pages"
-	$(WORKERS) $(CHAPTERS) -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+	$(WORKERS) $(CHAPTERS) tests dlm_core book/bookkit \
+	  --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
+	  --doctest-modules -m "not slow and not pages"
 
 test-slow: env ## run the slow tests
 	$(WORKERS) tests -m slow

@@ -5,6 +5,9 @@ from collections import Counter
 
 import pytest
 
+# numba, by which galois computes, else gives the whole process, torch too, a thread for each CPU.
+os.environ["NUMBA_NUM_THREADS"] = "1"
+
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 # How the reasons begin that are accepted in CI.
 ACCEPTED = ("no GPU",)

@@ -152,8 +152,9 @@ def test_known_to_fail(): assert False
 def pytest_on(source, folder, ci, *options):
     shutil.copy(ROOT / "tests/conftest.py", folder)
     (folder / "test_skips.py").write_text(source)
-    command = sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, "."
-    env = os.environ | {"CI": ci}
+    plugins = "-p", "no:cacheprovider", "-p", "xdist"
+    command = sys.executable, "-m", "pytest", *plugins, *options, "."
+    env = os.environ | {"CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout.splitlines()
 

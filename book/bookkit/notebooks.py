@@ -1,4 +1,4 @@
-"""Notebooks run from end to end: chapters in place, experiments through papermill.
+"""Notebooks run from end to end: chapters in place or for a page, experiments through papermill.
 
 Usage: python -m bookkit.notebooks [book/04_tc_adaptive.ipynb ...]   (default: every chapter)
 
@@ -6,6 +6,7 @@ Chapters are stored so that equal results leave equal files. The figure of the i
 written to book/_static/overview.png, for the README.
 """
 
+import asyncio
 import base64
 import json
 import logging
@@ -40,21 +41,47 @@ METADATA = {
 }
 
 
-def refresh(path):
-    """Execute the notebook at `path` and store its outputs, without times or kernel details."""
+def on_all_cpus(do, paths):
+    """Return what the coroutine function `do` gives for each path.
+
+    As many run at once as there are CPUs. The first that fails ends all, and its error is raised.
+    """
+
+    async def together():
+        free = asyncio.Semaphore(os.cpu_count())
+
+        async def one(path):
+            async with free:
+                return await do(path)
+
+        return await asyncio.gather(*map(one, paths))
+
+    return asyncio.run(together())
+
+
+async def executed(path):
+    """Return the notebook at `path` with new outputs. Its kernel computes with one thread."""
     notebook = nbformat.read(path, 4)
-    NotebookClient(
+    await NotebookClient(
         notebook,
         timeout=600,
         kernel_name="python3",
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
-    ).execute()
+    ).async_execute(env=os.environ | {"OMP_NUM_THREADS": "1"})
+    return notebook
+
+
+async def refresh(path):
+    """Execute the notebook at `path` and store its outputs, without times or kernel details."""
+    notebook = await executed(path)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     notebook.metadata = METADATA
     write(path, nbformat.writes(notebook) + "\n")
-    return notebook
+    print(path, flush=True)
+    if path.stem == "intro":
+        (BOOK / "_static/overview.png").write_bytes(first_picture(notebook))
 
 
 def first_picture(notebook):
@@ -153,8 +180,4 @@ if __name__ == "__main__":
         except (OSError, ValueError, nbformat.ValidationError):
             print(f"{chapter} must be a notebook of nbformat 4", file=sys.stderr)
             sys.exit(2)
-    for chapter in chapters:
-        print(chapter, flush=True)
-        notebook = refresh(chapter)
-        if chapter.stem == "intro":
-            (BOOK / "_static/overview.png").write_bytes(first_picture(notebook))
+    on_all_cpus(refresh, chapters)

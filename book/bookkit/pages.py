@@ -1,15 +1,19 @@
 """What every page of the book shares: fresh execution, MathJax and its macros, provenance."""
 
 import shutil
+import time
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
 from docutils import nodes
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.util.docutils import SphinxDirective
 
+from bookkit.notebooks import executed, on_all_cpus
 from bookkit.records import commit, digest, file_digest, threads_in_words
 
 # What a notebook's results depend on besides its own cells.
@@ -75,6 +79,22 @@ def configure(app, config):
     config.mathjax3_config["tex"]["macros"] = macros
 
 
+def execute_notebooks(app, env, docnames):
+    """Execute the notebooks about to be read, several at once, and put them where MyST-NB looks."""
+
+    async def timed(path):
+        start = time.perf_counter()
+        notebook = await executed(path)
+        return CacheBundleIn(
+            notebook, str(path), data={"execution_seconds": time.perf_counter() - start}
+        )
+
+    cache = get_cache(env.mystnb_config.execution_cache_path)
+    paths = filter(lambda path: path.suffix == ".ipynb", map(Path, map(env.doc2path, docnames)))
+    for bundle in on_all_cpus(timed, paths):
+        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
 def add_provenance(app, doctree):
     """Say below the title of an executed page when, where and from what it was computed."""
     execution = NbMetadataCollector.get_exec_data(app.env, app.env.docname)
@@ -116,6 +136,7 @@ def setup(app):
     app.add_config_value("bookkit_digest", "", "env")
     app.add_directive("notation-table", NotationTable)
     app.connect("config-inited", configure)
+    app.connect("env-before-read-docs", execute_notebooks)
     app.connect("doctree-read", add_provenance)
     app.connect("build-finished", copy_files)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

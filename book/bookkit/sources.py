@@ -5,6 +5,7 @@ alike under every version of Python, so that a record made elsewhere can be comp
 """
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import bookkit
@@ -176,9 +177,14 @@ def joined(trees):
 def tree_of(text, where):
     """The syntax tree of Python text, without docstrings and what only type checkers read."""
     try:
-        return _Bare().visit(ast.parse(text))
+        return _bare(text)
     except SyntaxError as error:
         raise Refused(f"{where} must be plain Python: {error}") from None
+
+
+@cache
+def _bare(text):
+    return _Bare().visit(ast.parse(text))
 
 
 class _Bare(ast.NodeTransformer):
@@ -192,6 +198,7 @@ class _Bare(ast.NodeTransformer):
         return node.orelse if checking else node
 
 
+@cache  # by identity: trees are never changed
 def digest_of(tree):
     return digest(_plain(tree))[:16]
 

@@ -1,5 +1,6 @@
 """Guards of the book that could fail silently: each is shown to hold and to bite."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import nbformat
 import papermill
 import pytest
 from bookkit.ledger import Check
+from bookkit.notebooks import on_all_cpus
 from bookkit.resultsmap import contradictions
 from contents import ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -63,6 +65,40 @@ def test_nbval_sees_a_changed_value(executed):
     assert run(*command, cwd=executed.parent).returncode == 0
     executed.write_text(executed.read_text().replace("42", "43"))
     assert run(*command, cwd=executed.parent).returncode == 1
+
+
+def test_as_many_notebooks_run_at_once_as_there_are_cpus(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    running, counts = set(), []
+
+    async def do(path):
+        running.add(path)
+        await asyncio.sleep(0)
+        counts.append(len(running))
+        running.remove(path)
+        return f"{path}, executed"
+
+    assert on_all_cpus(do, "abcd") == [f"{path}, executed" for path in "abcd"]
+    assert counts[0] == max(counts) == 2
+
+
+def test_the_first_failure_ends_all(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    started, ended = [], []
+
+    async def do(path):
+        started.append(path)
+        if path == "b":
+            raise ValueError("b fails")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(path)
+
+    with pytest.raises(ValueError, match="b fails"):
+        on_all_cpus(do, "abcd")
+    assert "d" not in started
+    assert sorted(ended) == sorted({*started} - {"b"})
 
 
 @pytest.fixture
