@@ -1,6 +1,7 @@
 """One look for every figure: a colour, a marker and a name for each schedule."""
 
 import matplotlib.pyplot as plt
+import seaborn as sns
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 __all__ = ["BOUND", "INK", "WIDTH", "look", "use"]
@@ -29,14 +30,15 @@ _LOOKS = {
 
 def use():
     """Set the look of all figures that follow: size, fonts, light opaque background, 2x PNG."""
-    plt.rcParams.update(
-        {
+    sns.set_theme(
+        context="notebook",
+        style="whitegrid",
+        rc={
             "figure.figsize": (WIDTH, 3.2),
             "figure.dpi": 96,
             "figure.facecolor": "white",
             "savefig.facecolor": "white",
             "figure.constrained_layout.use": True,
-            "figure.max_open_warning": 0,
             "font.size": 10,
             "axes.titlesize": 10.5,
             "axes.titlelocation": "left",
@@ -49,29 +51,16 @@ def use():
             "axes.labelcolor": INK,
             "text.color": INK,
             "axes.linewidth": 0.8,
-            "axes.axisbelow": True,
-            "axes.grid": True,
             "grid.color": "#E5E5E5",
             "grid.linewidth": 0.7,
             "lines.linewidth": 1.8,
             "lines.markersize": 5,
-            "lines.solid_capstyle": "round",
-            "patch.edgecolor": "white",
-            "patch.force_edgecolor": True,
             "axes.spines.top": False,
             "axes.spines.right": False,
-            # no ticks, but the space that they would take
-            "xtick.bottom": False,
-            "ytick.left": False,
-            "xtick.major.size": 6,
-            "ytick.major.size": 6,
-            "xtick.minor.size": 4,
-            "ytick.minor.size": 4,
-            "xtick.color": ".15",
-            "ytick.color": ".15",
-        }
+        },
     )
     set_matplotlib_formats("retina")
+    plt.rcParams["figure.max_open_warning"] = 0
 
 
 def look(schedule):
