@@ -118,11 +118,12 @@ def test_a_few_fixed_sizes_leave_one_token_for_the_last_block(length, steps):
 @pytest.mark.parametrize("length", [3, 5, 8, 13])
 def test_minimax_is_better_between_the_ends_only(length):
     for steps in range(2, length):
-        gain = TCAdaptive(length, steps).constant / Minimax(length, steps, "tc").constant
-        if 3 <= steps <= length - 2:
-            assert gain > 1 + 1e-6
-        else:
-            assert gain == pytest.approx(1, rel=1e-12)
+        for kind, measure, first in ((TCAdaptive, "tc", 3), (DTCAdaptive, "dtc", 2)):
+            gain = kind(length, steps).constant / Minimax(length, steps, measure).constant
+            if first <= steps <= length - 2:
+                assert gain > 1 + 1e-6
+            else:
+                assert gain == pytest.approx(1, rel=1e-12)
 
 
 @pytest.mark.parametrize("measure", ["tc", "dtc", "min"])
