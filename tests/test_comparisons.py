@@ -88,7 +88,46 @@ def test_over_all_codes_no_fixed_baseline_beats_the_random_schedule(steps):
 
 
 @pytest.mark.parametrize("steps", [100, 300, 1000])
-def test_both_at_once_cost_about_what_the_paper_pays_for_one(steps):
+def test_both_at_once_cost_about_what_tc_adaptive_costs_for_one(steps):
     both = Minimax(2000, steps, "min")
     assert both.coefficient("tc") == pytest.approx(both.coefficient("dtc"), rel=0.05)
     assert 1 < both.constant / TCAdaptive(2000, steps).constant < 1.15
+
+
+@pytest.mark.parametrize(("length", "steps"), [(7, 3), (50, 5), (50, 25), (300, 290), (2000, 100)])
+def test_the_largest_block_is_what_fixed_sizes_promise_in_the_sum(length, steps):
+    for kind in (Equal, Cosine, Geometric):
+        sizes = kind(length, steps).sizes
+        promised = kind(length, steps).coefficient("sum")
+        assert promised == pytest.approx((sizes.max() - 1) / length, rel=1e-13)
+    assert Equal(length, steps).coefficient("sum") < 1 / steps
+    assert Cosine(length, steps).coefficient("sum") <= np.pi / (2 * steps)
+    assert Cosine(length, steps).coefficient("dtc") <= np.pi**2 * length / (4 * steps**2)
+
+
+@pytest.mark.parametrize(("length", "steps"), [(50, 2), (300, 3), (2000, 4), (2000, 7)])
+def test_a_few_fixed_sizes_leave_one_token_for_the_last_block(length, steps):
+    fixed = 1 - BestDeterministic(length, steps, "tc").coefficient("tc")
+    assert fixed >= (length - 1) ** (-1 / (steps - 1)) * (1 - 1e-12)
+    random = 1 - TCAdaptive(length, steps).constant
+    harmonic = (1 / np.arange(1, length)).sum()
+    assert random >= (steps - 1) / (harmonic + steps - 2) * (1 - 1e-12)
+    assert random > fixed
+
+
+@pytest.mark.parametrize("length", [3, 5, 8, 13])
+def test_minimax_is_better_between_the_ends_only(length):
+    for steps in range(2, length):
+        for kind, measure, first in ((TCAdaptive, "tc", 3), (DTCAdaptive, "dtc", 2)):
+            gain = kind(length, steps).constant / Minimax(length, steps, measure).constant
+            if first <= steps <= length - 2:
+                assert gain > 1 + 1e-6
+            else:
+                assert gain == pytest.approx(1, rel=1e-12)
+
+
+@pytest.mark.parametrize("measure", ["tc", "dtc", "min"])
+def test_longer_sequences_are_not_easier(measure):
+    for steps in (1, 2, 5, 11):
+        constants = [Minimax(n, steps, measure).constant for n in range(steps, 16)]
+        assert (np.diff(constants) >= -1e-12).all()

@@ -1,4 +1,4 @@
-"""The paper's recursions against the closed law, in exact rational arithmetic."""
+"""The recursions against the closed law, in exact rational arithmetic."""
 
 from fractions import Fraction
 from math import factorial, prod

@@ -1,4 +1,7 @@
-"""The information profile: all that the error of a schedule needs to know of a distribution."""
+"""The information profile: all that the error of a schedule needs to know of a distribution.
+
+The name is that of Lavenant and Zanella (arXiv 2510.25544).
+"""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -140,7 +140,10 @@ class _Baseline(Deterministic):
 
 
 class Equal(_Baseline):
-    """Equal sizes up to rounding: the boundaries are ``floor(k L / K)``.
+    r"""Equal sizes up to rounding: the boundaries are ``floor(k L / K)``.
+
+    Of all fixed sizes they have the least coefficient for the measure ``"sum"``,
+    :math:`(\lceil L/K \rceil - 1)/L`, below ``1/K``; that for ``"tc"`` is 1 for every ``K < L``.
 
     Parameters
     ----------
@@ -176,7 +179,8 @@ class Cosine(_Baseline):
     r"""The cosine schedule: after step ``k``, about :math:`L \cos(\pi k / 2K)` tokens are masked.
 
     The count is rounded to the nearest integer (ties to even) and clipped to
-    ``[K - k, previous - 1]``, so that every size is positive.
+    ``[K - k, previous - 1]``, so that every size is positive. The coefficient for the measure
+    ``"sum"`` is at most :math:`\pi/(2K)`; that for ``"tc"`` is 1 for every ``K < L``.
 
     Parameters
     ----------

@@ -5,7 +5,8 @@ start probabilities ``u`` has less than
 
 .. math:: V_j(u) = \sum_{i=0}^{L-j-1} \Bigl(1 - \sum_{t=j}^{j+i} u_t\Bigr)_+ .
 
-One uniform phase attains this for every ``j`` at once.
+One uniform phase attains this for every ``j`` at once. In survey statistics the device is
+systematic sampling with unequal probabilities (Madow, Annals of Mathematical Statistics 20, 1949).
 """
 
 from abc import abstractmethod
