@@ -138,9 +138,24 @@ def _draw_rows(schedule: Schedule, masks: IntArray, length: int, seed: int, firs
         lengths[inside : inside + count] = masks[rows]
         drawn = schedule.sample_rows(lengths, _generator_at(source, 2 * _BLOCK * length))
         sizes[rows] = drawn[inside : inside + count]
+        _check_sizes(sizes[rows], masks[rows], schedule)
         start = rows.stop
     calls = np.count_nonzero(sizes.any(axis=0))
     return Rows(np.ascontiguousarray(sizes[:, :calls]), keys, uniforms)
+
+
+def _check_sizes(sizes: IntArray, masks: IntArray, schedule: Schedule) -> None:
+    """Raise ``ValueError`` unless the rows of sizes are positive, then zeros, and sum to masks."""
+    ended = (sizes[:, :-1] == 0) & (sizes[:, 1:] != 0)
+    wrong = np.flatnonzero(
+        ended.any(axis=1) | (sizes < 0).any(axis=1) | (sizes.sum(axis=1) != masks)
+    )
+    if wrong.size:
+        row = wrong[0]
+        raise ValueError(
+            f"schedule must draw positive sizes, then zeros, with the sum {masks[row]}, got "
+            f"{sizes[row].tolist()} of {schedule!r}"
+        )
 
 
 def _generator_at(source: np.random.SeedSequence, numbers: int) -> np.random.Generator:

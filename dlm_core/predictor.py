@@ -28,8 +28,8 @@ Predictor: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 # Most entries of one prediction (256 MiB of float32), and most tokens shown at once.
 _MOST_ENTRIES = 2**26
 _MOST_TOKENS = 2**18
-# How far from 1 the sum of probabilities in half precision may be.
-_ROUNDING = 0.01
+# How far from 1 the sum of probabilities may be, from four bytes a number on and below.
+_ROUNDING, _ROUNDING_OF_HALF = 1e-5, 0.01
 
 
 class MaskPredictor:
@@ -142,10 +142,12 @@ class MaskPredictor:
                 self._blame_symbols(tokens.masked_fill(hidden, self.mask_id), error)
             raise
         self._check_form(logs, len(places), tokens.device)
-        laws = Laws(logs.detach(), self.mask_id)
+        # torch does not compute with numbers of one byte
+        logs = logs.detach().float() if logs.dtype.itemsize == 1 else logs.detach()
+        laws = Laws(logs, self.mask_id)
         _check_numbers(laws)
         if first:
-            _check_logarithms(logs.detach())
+            _check_logarithms(logs)
         return laws
 
     def check_symbols(self, tokens: torch.Tensor) -> None:
@@ -247,11 +249,12 @@ def _check_numbers(laws: Laws) -> None:
 
 
 def _check_logarithms(logs: torch.Tensor) -> None:
-    """Raise ``ValueError`` if these are probabilities: no logits of a model look like that."""
+    """Raise ``ValueError`` if all rows are probabilities, as those of logits hardly ever are."""
+    rounding = _ROUNDING if logs.dtype.itemsize >= 4 else _ROUNDING_OF_HALF
     # the first row tells nearly always
     for rows in (logs[:1], logs):
         off = rows.sum(1, dtype=torch.float64) - 1
-        if rows.shape[1] < 2 or rows.lt(0).any() or not off.abs().lt(_ROUNDING).all():
+        if rows.shape[1] < 2 or rows.lt(0).any() or not off.abs().lt(rounding).all():
             return
     raise ValueError(
         "predictor must return log-probabilities (or logits), got probabilities: no entry is "

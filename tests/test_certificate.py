@@ -417,6 +417,42 @@ def test_a_function_has_a_curve_too():
     assert curve.schedule == "Minimax"
 
 
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [
+        (TCAdaptive, {"profile": PROFILE}),
+        (TCAdaptive, {"total_correlation": 2.0}),
+        (DTCAdaptive, {"dual_total_correlation": 2.0}),
+        (Minimax, {"total_correlation": 2.0}),
+        (OptimalForProfile, {"profile": PROFILE}),
+    ],
+)
+def test_a_class_that_derives_from_a_kind_is_asked_for_its_own_law(kind, known):
+    twice = {"residual": property(lambda self: 2 * kind.residual.__get__(self, kind))}
+    derived = type(f"Twice{kind.__name__}", (kind,), twice)
+    curve, once = error_curve(30, derived, **known), error_curve(30, kind, **known)
+    np.testing.assert_allclose(curve.values, 2 * once.values, rtol=1e-12, atol=1e-14)
+    target = 1.001 * curve.values[14]
+    assert steps_for(target, 30, derived, **known) == 1 + np.argmax(curve.values <= target)
+
+
+@pytest.mark.parametrize("kind", [TCAdaptive, Minimax, Equal])
+def test_a_curve_travels(kind):
+    curve = error_curve(12, kind, profile=SHORT)
+    again = pickle.loads(pickle.dumps(curve))
+    assert again.values.tolist() == curve.values.tolist()
+    assert again.steps_for(0.1) == curve.steps_for(0.1) == steps_for(0.1, 12, kind, profile=SHORT)
+
+
+@pytest.mark.parametrize("kind", ["OptimalForProfile", "Minimax"])
+def test_whole_curves_that_take_hours_are_refused(kind):
+    profile = InformationProfile.repetition(10**5, 1.0)
+    known = {"total_correlation": 1.0} if kind == "Minimax" else {"profile": profile}
+    curve = error_curve(10**5, kind, **known)
+    with pytest.raises(ValueError, match="every number of steps of length 100000 is a computation"):
+        _ = curve.values
+
+
 def test_steps_are_an_int_that_says_what_it_rests_on():
     steps = steps_for(0.1, 400, total_correlation=10.0)
     assert isinstance(steps, Steps)

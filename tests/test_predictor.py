@@ -172,6 +172,24 @@ def test_wrong_predictions_are_refused(answer, message, order):
         generate(Returning(answer), Equal(2, 1), 2, order=order)
 
 
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_predictions_of_one_byte_are_taken(dtype):
+    logs = torch.tensor([[-2.0, -0.5, -1.0, -4.0]]).to(dtype)
+    one_byte, wide = (
+        generate(Returning(lambda n, x=x: x.expand(n, -1)), Equal(4, 2), 3)
+        for x in (logs, logs.double())
+    )
+    assert (one_byte.tokens == wide.tokens).all()
+    torch.testing.assert_close(one_byte.log_prob, wide.log_prob, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_logits_that_happen_to_sum_to_about_one_are_taken(seed):
+    share = torch.rand(1, generator=torch.Generator().manual_seed(seed))
+    logits = torch.stack([share, 1.001 - share], 1).double()
+    generate(Returning(lambda n: logits[:n]), Equal(1, 1), 1)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("size", [2, 1000])
 @pytest.mark.parametrize("one_row", [False, True])

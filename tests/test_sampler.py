@@ -688,6 +688,43 @@ def test_bad_arguments_are_named_before_any_work(arguments, error, message):
     assert predictor.asked == []
 
 
+def test_the_layout_of_the_tokens_does_not_matter():
+    target, schedule = MarkovChain(5, [[0.9, 0.1], [0.1, 0.9]]), Equal(5, 2)
+    words = target.sample(4, 0)
+    given = words.masked_fill(torch.arange(20).view(4, 5) % 3 == 0, target.mask_id)
+    turned = given.T.contiguous().T
+    assert not turned.is_contiguous()
+    torch.testing.assert_close(
+        generate(target, schedule, tokens=turned).tokens,
+        generate(target, schedule, tokens=given).tokens,
+    )
+    torch.testing.assert_close(
+        log_likelihood(target, schedule, words.T.contiguous().T),
+        log_likelihood(target, schedule, words),
+    )
+
+
+def test_more_calls_than_fit_into_a_byte():
+    found = generate(Product([[0.5, 0.5]] * 300), Equal(300, 300), 1)
+    assert found.calls == 300
+    assert sorted(found.order[0]) == list(range(300))
+
+
+def test_sizes_that_are_none_are_put_down_to_the_schedule():
+    class Late(Equal):
+        def sample_rows(self, lengths, rng):
+            return np.roll(super().sample_rows(lengths, rng), 1, axis=1)
+
+    target = Product([[0.5, 0.5]] * 8)
+    tokens = torch.full((2, 8), target.mask_id)
+    tokens[1, 2:] = 0
+    for order in ("random", "confidence"):
+        with pytest.raises(
+            ValueError, match=r"schedule must draw positive sizes.*got \[0, 1, 1, 0\]"
+        ):
+            generate(target, Late(8, 4), tokens=tokens, order=order)
+
+
 def test_what_is_no_schedule_is_refused():
     with pytest.raises(TypeError, match="schedule must be of type Schedule, got .* of type list"):
         generate(uniform(4), [2, 2], 2)

@@ -360,15 +360,16 @@ def steps_for(
 ) -> Steps:
     r"""The least number of steps with which a schedule meets an error.
 
-    For each number of steps, the error is ``certificate(...).value``: exact if an exact profile
-    is given, else the best of the bounds for the given correlations. Of an ``EstimatedProfile``
-    it is the ``price`` plus ``standard_errors`` standard errors, the expected KL where the
-    predictor that was measured is exact; each number of steps is judged by itself, on the same
-    draws.
+    For each number of steps, the error is ``certificate(...).value``, up to rounding: exact if an
+    exact profile is given, else the best of the bounds for the given correlations. Of an
+    ``EstimatedProfile`` it is the ``price`` plus ``standard_errors`` standard errors, the expected
+    KL where the predictor that was measured is exact; each number of steps is judged by itself, on
+    the same draws.
 
     Some kinds know the answer without making a schedule for each number that is tried: ``Minimax``
     for the one correlation that is known, from one sweep (3 ms at ``L = 4096``);
-    ``OptimalForProfile`` from about ten; ``TCAdaptive``, and ``DTCAdaptive`` with a profile or for
+    ``OptimalForProfile`` from some ten, or up to 200 where the curve spans hundreds of decades;
+    ``TCAdaptive``, and ``DTCAdaptive`` with a profile or for
     the dual total correlation, from what is computed for all numbers of steps at once (20 to 50 ms
     the first time). Otherwise a class says by ``improves`` where a further step never hurts, and
     bisection finds the answer: for any distribution, for its own measure, or on its own profile.
@@ -465,7 +466,10 @@ class ErrorCurve:
         TypeError, ValueError
             If ``target_error`` is no nonnegative number.
         """
-        return self._at(self._promises.least(number("target_error", target_error, 0)))
+        target_error = number("target_error", target_error, 0)
+        if "values" in vars(self):  # computed before
+            return self._at(1 + int(np.argmax(self.values <= target_error)))
+        return self._at(self._promises.least(target_error))
 
     def _at(self, steps: int) -> Steps:
         return Steps(steps, *self._promises.at(steps))
@@ -509,7 +513,7 @@ def error_curve(
     Raises
     ------
     TypeError, ValueError
-        As in ``steps_for``.
+        As in ``steps_for``. ``values`` are refused where they take more than minutes.
 
     Examples
     --------
@@ -550,26 +554,8 @@ def error_curve(
         at_once = estimated is None and _at_once(kind, length, exact, aggregates, made_for)
         if at_once:
             return ErrorCurve(kind.__name__, length, basis, at_once)
-
-    def made(steps: int) -> Schedule:
-        found = instance("schedule(length, steps)", make(length, steps), Schedule)
-        if (found.length, found.steps) != (length, steps):
-            raise ValueError(f"schedule must make {steps} steps of length {length}, got {found!r}")
-        chosen_on = getattr(found, "profile", None) if found.improves == "own profile" else None
-        if estimated is not None and chosen_on == estimated.fit:
-            raise TypeError(_chosen_on_itself(type(found).__name__))
-        return found
-
-    def promise(steps: int) -> tuple[float, str]:
-        if estimated is not None:
-            return estimated.price(made(steps)).upper(standard_errors), basis
-        found = _certificate(made(steps), exact, known)
-        assert found.value is not None and found.basis is not None
-        return found.value, found.basis
-
-    first = made(1)
-    falls = estimated is None and _never_hurt(first, exact, list(known))
-    return ErrorCurve(type(first).__name__, length, basis, _InTurn(length, promise, falls))
+    in_turn = _InTurn(make, length, profile, known, standard_errors, basis)
+    return ErrorCurve(type(in_turn.made(1)).__name__, length, basis, in_turn)
 
 
 class _AtOnce:
@@ -600,6 +586,9 @@ def _at_once(
     made_for: str,
 ) -> _AtOnce | None:
     """What the schedules of a kind promise, where it knows all that is needed in a short way."""
+    # a class that derives from a kind may have another law, and says so itself
+    if ("_bounds_by_steps" if profile is None else "_errors_by_steps") not in vars(kind):
+        return None
     if profile is not None:
         parts = [(kind._errors_by_steps(profile), _FITTED if profile.fitted else _EXACT)]
     else:
@@ -611,26 +600,50 @@ def _at_once(
     return _AtOnce(known) if len(known) == len(parts) else None
 
 
+@dataclass(frozen=True)
 class _InTurn:
     """Promises of schedules that are made one after the other."""
 
-    def __init__(
-        self, length: int, promise: Callable[[int], tuple[float, str]], falls: bool
-    ) -> None:
-        self._length, self.at, self._falls = length, promise, falls
+    make: Callable[[int, int], Schedule]
+    length: int
+    profile: InformationProfile | EstimatedProfile | None
+    known: dict[str, _Upper]
+    standard_errors: float
+    basis: str
+
+    def made(self, steps: int) -> Schedule:
+        found = instance("schedule(length, steps)", self.make(self.length, steps), Schedule)
+        if (found.length, found.steps) != (self.length, steps):
+            raise ValueError(
+                f"schedule must make {steps} steps of length {self.length}, got {found!r}"
+            )
+        chosen_on = getattr(found, "profile", None) if found.improves == "own profile" else None
+        if isinstance(self.profile, EstimatedProfile) and chosen_on == self.profile.fit:
+            raise TypeError(_chosen_on_itself(type(found).__name__))
+        return found
+
+    def at(self, steps: int) -> tuple[float, str]:
+        schedule = self.made(steps)
+        if isinstance(self.profile, EstimatedProfile):
+            return self.profile.price(schedule).upper(self.standard_errors), self.basis
+        found = _certificate(schedule, self.profile, self.known)
+        assert found.value is not None and found.basis is not None
+        return found.value, found.basis
 
     @property
     def values(self) -> FloatArray:
-        return np.array([self.at(steps)[0] for steps in range(1, self._length + 1)])
+        return np.array([self.at(steps)[0] for steps in range(1, self.length + 1)])
 
     def least(self, target: float) -> int:
         def met(steps: int) -> bool:
             return self.at(steps)[0] <= target
 
-        candidates = range(1, self._length)  # with K = L the error is 0
-        if self._falls:
+        candidates = range(1, self.length)  # with K = L the error is 0
+        if not isinstance(self.profile, EstimatedProfile) and _never_hurt(
+            self.made(1), self.profile, list(self.known)
+        ):
             return 1 + bisect_left(candidates, True, key=met)
-        return next((steps for steps in candidates if met(steps)), self._length)
+        return next((steps for steps in candidates if met(steps)), self.length)
 
 
 def _never_hurt(first: Schedule, profile: InformationProfile | None, known: list[str]) -> bool:

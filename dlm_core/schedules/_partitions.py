@@ -9,14 +9,14 @@ Schieber and Tokuyama, Discrete and Computational Geometry 12, 1994). For a give
 finds it, whatever its ``K``.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Callable
 from itertools import count, pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from dlm_core._check import frozen, table_fits
+from dlm_core._check import frozen, table_fits, work_fits
 from dlm_core._types import FloatArray
 from dlm_core.information.profile import InformationProfile
 from dlm_core.schedules.base import BySteps
@@ -53,8 +53,8 @@ class Partitions(BySteps):
         self._heights = [x << n for x, n in zip(digits, (exponent - least).tolist(), strict=True)]
         self._entropy = sum(self._heights)
         length = profile.length
-        # by number of blocks; each search begins between two that are known
-        self._known = [self._priced([0, length]), self._priced(list(range(length + 1)))]
+        # each search begins between these
+        self._ends = self._priced([0, length]), self._priced(list(range(length + 1)))
 
     def cuts(self, steps: int) -> list[int]:
         """The boundaries of the best partition into so many blocks, from 0 to ``L``."""
@@ -88,7 +88,8 @@ class Partitions(BySteps):
     def values(self) -> FloatArray:
         """O(L) for each ``K`` at which the fall of the error changes: 10 s at ``L = 4096``."""
         values = np.zeros(len(self._heights))
-        pending = list(pairwise(self._known))
+        work_fits(f"every number of steps of length {len(values)}", 16 * values.size**2)
+        pending = [self._ends]
         while pending:
             few, many = pending.pop()
             adjacent = many.steps - few.steps == 1
@@ -120,9 +121,10 @@ class Partitions(BySteps):
         halves what was lacking, or left over; then the price is the mean fall of the error
         between the two partitions: another is better at it, or the error falls evenly.
         """
-        i = bisect_left(self._known, True, key=lambda known: lacking(known) <= 0)
-        few, many = self._known[max(i - 1, 0)], self._known[i]
-        if i == 0 or lacking(many) == 0:
+        few, many = self._ends
+        if lacking(few) <= 0:
+            return few, few
+        if lacking(many) == 0:
             return many, many
         trusted = True
         while many.steps - few.steps > 1:
@@ -136,7 +138,6 @@ class Partitions(BySteps):
                     break
                 trusted = False
                 continue
-            insort(self._known, found, key=lambda known: known.steps)
             left = lacking(found)
             if left == 0:
                 return found, found

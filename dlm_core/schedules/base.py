@@ -452,8 +452,8 @@ class Schedule(ABC):
     def _errors_by_steps(cls, profile: Any) -> BySteps | None:
         """The errors on a profile, of schedules made for it; None without a short way to them.
 
-        A short way is shorter than to make one schedule after the other. A kind that derives from
-        one with a short way says here what its own is.
+        A short way is shorter than to make one schedule after the other. It is not inherited: a
+        class that derives from a kind may have another law.
         """
         return None
 

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from dlm_core._check import frozen, table_fits
+from dlm_core._check import frozen, table_fits, work_fits
 from dlm_core._types import FloatArray, Measure
 from dlm_core.schedules.base import BySteps, ForMeasure, measure_weights
 from dlm_core.schedules.systematic import OnePhase
@@ -124,6 +124,7 @@ class _Bounds(BySteps):
     @property
     def values(self) -> FloatArray:
         """One solution for each ``K``: a minute at ``L = 4096``."""
+        work_fits(f"every number of steps of length {self._length}", 64 * self._length**2)
         return np.array([self.at(steps) for steps in range(1, self._length + 1)])
 
     def least(self, target: float) -> int:
@@ -135,7 +136,7 @@ class _Bounds(BySteps):
         _, passed, _ = _least_starts(target / self._nats, weights[::-1].tolist())
         room = fsum(passed)
         more = round(room)
-        if more and abs(room - more) <= 1e-9 * more:
+        if abs(room - more) <= 1e-9 * more:
             # up to rounding a whole number of steps, which the bound itself decides
             return self._length - more + (self.at(self._length - more) > target)
         return self._length - int(room)

@@ -112,9 +112,10 @@ class OptimalForProfile(Deterministic):
 
     With blocks starting at :math:`b_0 < \dots < b_{K-1}`, the error is
     :math:`\sum_k s_k h_{b_k} - H(X)`, so the least area of a step curve above ``h`` is sought. The
-    least area is convex in ``K``, and found by a search over prices of a block. About ten sweeps of
-    O(L) each, 2 ms at ``L = 4096``, in integers: no rounding makes other sizes look better. Memory
-    O(L). No random schedule has less error on this distribution.
+    least area is convex in ``K``, and found by a search over prices of a block. Some ten sweeps of
+    O(L), each of 2 ms at ``L = 4096``, or up to 200 where the curve spans hundreds of decades; in
+    integers: no rounding makes other sizes look better. Memory O(L). No random schedule has less
+    error on this distribution.
 
     For a length ``l < L`` it is optimal for the last ``l`` entries of the profile, which is right
     where the ``L - l`` tokens known are at random positions.
