@@ -122,11 +122,13 @@ def apart(work, *arguments):
         return pool.submit(work, *arguments).result()
 
 
-CONFIDENCE = [(8192, 1), (8192, 8), (8192, 64), (126_464, 1)]
+CONFIDENCE = [(64, 1), (8192, 1), (8192, 8), (8192, 64), (126_464, 1)]
 ORDERS = {
     "by confidence": (CONFIDENCE, ("ours", "LLaDA")),
-    "random order": ([(8192, 1), (8192, 8)], ("ours", "LLaDA", "Dream", "MDLM")),
+    "random order": ([(64, 1), (8192, 1), (8192, 8)], ("ours", "LLaDA", "Dream", "MDLM")),
 }
+# Where tables are tiny, what counts is how many operations a call has, and others have fewer.
+TINY, TINY_LIMIT = 64, 5
 
 
 def loops(progress):
@@ -158,7 +160,8 @@ def loops(progress):
             ours, *others = found
             name = f"{order}, V = {vocabulary:,}, batch {batch}: share of the fastest other's"
             fastest = min(other["milliseconds"] for other in others)
-            limits.append(Limit(f"{name} time", ours["milliseconds"] / fastest, 1))
+            limit = TINY_LIMIT if vocabulary == TINY else 1
+            limits.append(Limit(f"{name} time", ours["milliseconds"] / fastest, limit))
             if vocabulary * batch >= 2**16:  # below, what is measured is the allocator
                 least = min(other["mebibytes"] for other in others)
                 limits.append(Limit(f"{name} memory", ours["mebibytes"] / least, 1))
