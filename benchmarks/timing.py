@@ -33,7 +33,7 @@ class Limit:
 
     @property
     def holds(self):
-        return self.measured <= self.at_most
+        return bool(self.measured <= self.at_most)
 
     def __str__(self):
         verdict = "within" if self.holds else "ABOVE"
