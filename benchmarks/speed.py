@@ -270,6 +270,11 @@ def quality(progress):
 def row_of(name, ours, unit, reference, limit, rounds=9):
     """One task beside plain work on arrays of the same size."""
     own, plain = (float(time) for time in seconds(ours, reference, rounds=rounds))
+    return told(name, own, unit, plain, limit)
+
+
+def told(name, own, unit, plain, limit):
+    """The row of a task and its limit, printed, from the seconds of both sides."""
     print(f"{name:64} {1e3 * own:9.2f} ms   {unit}: {1e3 * plain:.2f} ms")
     row = {"task": name, "milliseconds": 1e3 * own, "unit": unit, "unit milliseconds": 1e3 * plain}
     return row, Limit(f"{name}: times {unit}", own / plain, limit)
@@ -280,10 +285,7 @@ def first_time(name, ours, unit, reference, limit):
     started = time.perf_counter()
     ours()
     own = time.perf_counter() - started
-    plain = float(seconds(reference)[0])
-    print(f"{name:64} {1e3 * own:9.2f} ms   {unit}: {1e3 * plain:.2f} ms")
-    row = {"task": name, "milliseconds": 1e3 * own, "unit": unit, "unit milliseconds": 1e3 * plain}
-    return row, Limit(f"{name}: times {unit}", own / plain, limit)
+    return told(name, own, unit, float(seconds(reference)[0]), limit)
 
 
 def curve_of(length):
