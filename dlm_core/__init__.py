@@ -56,6 +56,7 @@ _MODULES = {
         "OptimalForProfile",
         "Schedule",
         "ShiftedEqual",
+        "Spread",
         "Systematic",
         "TCAdaptive",
         "measure_weights",
