@@ -37,6 +37,7 @@ _MODULES = {
         "Estimate",
         "EstimatedProfile",
         "InformationProfile",
+        "ProfileBand",
         "dual_total_correlation",
         "entropy",
         "estimate_dual_total_correlation",
