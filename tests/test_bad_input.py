@@ -129,6 +129,15 @@ def _of_error():
     by_enumeration = {"p": joint, "sizes": [1, 2]}
     yield "expected_kl_by_enumeration", dlm.expected_kl_by_enumeration, by_enumeration
     yield "price_weights", dlm.price_weights, {"schedule": schedule}
+    measured = {"nelbo": 3.0, "first": 1.0}
+    yield "tc_adaptive_nll", dlm.tc_adaptive_nll, {**SIX, **measured}
+    yield "shifted_equal_price", dlm.shifted_equal_price, {**SIX, "first": 1.0, "tail": 0.5}
+    yield "shifted_equal_tail", dlm.shifted_equal_tail, SIX
+    wanted = {"precision": 0.5, "confidence": 0.9}
+    fresh = {**wanted, "schedule": schedule, "standard_deviations": [0.1] * 6, "what": "nll"}
+    yield "passes_for", dlm.passes_for, fresh
+    paired = {**wanted, "schedule": dlm.Equal(6, 2), "standard_deviations": [0.1] * 2}
+    yield "paired_passes_for", dlm.paired_passes_for, paired
     yield "certificate", dlm.certificate, {"schedule": schedule, "profile": PROFILE}
     known = {"total_correlation": 1.0, "dual_total_correlation": 0.5}
     both = {"schedules": [schedule, dlm.Equal(6, 2)], "standard_errors": 2.0}

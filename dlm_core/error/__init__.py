@@ -20,6 +20,13 @@ from dlm_core.error.guarantee import (
 )
 from dlm_core.error.law import expected_kl, expected_kl_by_enumeration, price_weights
 from dlm_core.error.measured import mixture_kl, monte_carlo_kl
+from dlm_core.error.price import (
+    paired_passes_for,
+    passes_for,
+    shifted_equal_price,
+    shifted_equal_tail,
+    tc_adaptive_nll,
+)
 
 __all__ = [
     "Bound",
@@ -37,8 +44,13 @@ __all__ = [
     "expected_kl_by_enumeration",
     "mixture_kl",
     "monte_carlo_kl",
+    "paired_passes_for",
+    "passes_for",
     "price_weights",
+    "shifted_equal_price",
+    "shifted_equal_tail",
     "steps_for",
+    "tc_adaptive_nll",
     "tc_lower_bound",
     "tc_upper_bound",
 ]
