@@ -29,6 +29,7 @@ _MODULES = {
         "mixture_kl",
         "monte_carlo_kl",
         "price_weights",
+        "small_alphabet_lower_bound",
         "steps_for",
         "tc_lower_bound",
         "tc_upper_bound",

@@ -4,6 +4,7 @@ from dlm_core.error.bounds import (
     both_upper_bound,
     dtc_lower_bound,
     dtc_upper_bound,
+    small_alphabet_lower_bound,
     tc_lower_bound,
     tc_upper_bound,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "mixture_kl",
     "monte_carlo_kl",
     "price_weights",
+    "small_alphabet_lower_bound",
     "steps_for",
     "tc_lower_bound",
     "tc_upper_bound",
