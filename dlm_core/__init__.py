@@ -33,6 +33,7 @@ _MODULES = {
         "price_weights",
         "shifted_equal_price",
         "shifted_equal_tail",
+        "small_alphabet_lower_bound",
         "steps_for",
         "tc_adaptive_nll",
         "tc_lower_bound",

@@ -86,6 +86,8 @@ def _of_schedules():
     yield "residuals", dlm.residuals, {"sizes": [[2, 4], [3, 3]]}
     for name in ("tc_coefficient", "tc_law", "dtc_law", "dtc_coefficient", "reciprocal_law"):
         yield f"exact.{name}", getattr(exact, name), {"length": 6, "steps": 2}
+    code = {"length": 6, "dimension": 2, "alphabet_size": 7}
+    yield "exact.random_code_curve", exact.random_code_curve, code
 
 
 def _of_information():
@@ -151,7 +153,8 @@ def _of_error():
     yield "ErrorCurve.steps_for", curve.steps_for, {"target_error": 0.1}
     for name in dlm.__all__:
         if name.endswith("_bound"):
-            yield name, getattr(dlm, name), {"length": 20, "steps": 5}
+            codes = {"alphabet_size": 2, "measure": "tc"} if name.startswith("small") else {}
+            yield name, getattr(dlm, name), {"length": 20, "steps": 5, **codes}
     measured = {"target": LAW, "schedule": schedule, "n": 2, "generator": 0, "progress": False}
     yield "monte_carlo_kl", dlm.monte_carlo_kl, measured
     small = dlm.Product([[0.5, 0.5]] * 3)

@@ -4,6 +4,7 @@ from dlm_core.error.bounds import (
     both_upper_bound,
     dtc_lower_bound,
     dtc_upper_bound,
+    small_alphabet_lower_bound,
     tc_lower_bound,
     tc_upper_bound,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "price_weights",
     "shifted_equal_price",
     "shifted_equal_tail",
+    "small_alphabet_lower_bound",
     "steps_for",
     "tc_adaptive_nll",
     "tc_lower_bound",
