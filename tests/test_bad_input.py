@@ -155,10 +155,23 @@ def _of_error():
         if name.endswith("_bound"):
             codes = {"alphabet_size": 2, "measure": "tc"} if name.startswith("small") else {}
             yield name, getattr(dlm, name), {"length": 20, "steps": 5, **codes}
+    blocks = {"transition": TRANSITION, "block": 6, "blocks": 2}
+    yield "chain_block_profiles", dlm.chain_block_profiles, blocks
+    profiles = [PROFILE, PROFILE]
+    yield "block_kl", dlm.block_kl, {"schedules": both["schedules"], "profiles": profiles}
+    yield "allocate_steps", dlm.allocate_steps, {"profiles": profiles, "steps": 4}
     measured = {"target": LAW, "schedule": schedule, "n": 2, "generator": 0, "progress": False}
     yield "monte_carlo_kl", dlm.monte_carlo_kl, measured
     small = dlm.Product([[0.5, 0.5]] * 3)
     yield "mixture_kl", dlm.mixture_kl, {"target": small, "schedule": dlm.Equal(3, 2)}
+
+
+def _of_orders():
+    yield "tree_depth_order", dlm.tree_depth_order, {"length": 6, "edges": [[0, 1], [1, 2]]}
+    chain = {"transition": TRANSITION, "length": 6, "steps": 2}
+    yield "best_chain_order", dlm.best_chain_order, chain
+    given = {"transition": TRANSITION, "order": [1, 3, 0, 2], "sizes": [2, 2]}
+    yield "chain_order_kl", dlm.chain_order_kl, given
 
 
 def _of_targets():
@@ -210,6 +223,7 @@ ROOMS = {
     "schedules": _of_schedules,
     "information": _of_information,
     "error": _of_error,
+    "orders": _of_orders,
     "targets": _of_targets,
     "sampler": _of_sampler,
 }
@@ -220,6 +234,7 @@ NOT_CALLED = {
     "Certificate",
     "Comparison",
     "Generation",
+    "PlannedOrder",
     "Schedule",
     "Spread",
     "Steps",
@@ -386,7 +401,14 @@ def try_all(room):
     return calls, problems
 
 
-FEWEST = {"schedules": 7000, "information": 3500, "error": 3000, "targets": 3300, "sampler": 2700}
+FEWEST = {
+    "schedules": 7000,
+    "information": 3500,
+    "error": 3000,
+    "orders": 600,
+    "targets": 3300,
+    "sampler": 2700,
+}
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -1,5 +1,6 @@
 """The expected error of a schedule on a distribution: exact, guaranteed, and measured."""
 
+from dlm_core.error.blocks import allocate_steps, block_kl, chain_block_profiles
 from dlm_core.error.bounds import (
     both_upper_bound,
     dtc_lower_bound,
@@ -35,8 +36,11 @@ __all__ = [
     "Comparison",
     "ErrorCurve",
     "Steps",
+    "allocate_steps",
+    "block_kl",
     "both_upper_bound",
     "certificate",
+    "chain_block_profiles",
     "compare",
     "dtc_lower_bound",
     "dtc_upper_bound",
