@@ -72,12 +72,15 @@ def _of_schedules():
         made = kind(**arguments)
         yield f"{name}.sample", made.sample, {"n": 2, "rng": rng()}
         yield f"{name}.coefficient", made.coefficient, {"measure": "tc"}
+        if made.length == 6:
+            yield f"{name}.spread", made.spread, {"profile": PROFILE}
     made = dlm.TCAdaptive(6, 2)
     for made in (dlm.TCAdaptive(6, 2), dlm.FixedSizes([2, 4]), dlm.Minimax(6, 2, "sum")):
         name = type(made).__name__
         yield f"{name}.sample_rows", made.sample_rows, {"lengths": [6, 6], "rng": rng()}
         yield f"{name}.resized", made.resized, {"length": 6}
     yield "Schedule.from_dict", dlm.Schedule.from_dict, {"d": made.to_dict()}
+    yield "Spread.quantile", made.spread(PROFILE).quantile, {"p": 0.5}
     yield "to_systematic", dlm.to_systematic, {"schedule": made}
     yield "measure_weights", dlm.measure_weights, {"measure": "tc", "length": 6}
     yield "residuals", dlm.residuals, {"sizes": [[2, 4], [3, 3]]}
@@ -206,6 +209,7 @@ NOT_CALLED = {
     "Comparison",
     "Generation",
     "Schedule",
+    "Spread",
     "Steps",
     "Target",
 }

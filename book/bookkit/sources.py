@@ -69,7 +69,8 @@ def modules_read(cells, folder):
     """Digests, by name, of the modules that cells read.
 
     These are the modules of the two packages, or beside the notebook, that the cells import and
-    name again, and all that these modules import in turn; not those of other distributions.
+    name again, and all that these modules import in turn; not those of other distributions. A
+    package that only hands names on is no module: of it the modules of the names asked for count.
 
     Parameters
     ----------
@@ -145,19 +146,53 @@ def _attributes(tree, bound):
 def _modules_of(base, name, folder):
     """The modules that are read for ``name`` of the module ``base``, or for ``base`` alone."""
     parents = base.split(".")
-    for depth in range(2 if parents[0] in _LAZY else 1, len(parents) + 1):
-        yield ".".join(parents[:depth])
-    if base in _LAZY:
-        home = _LAZY[base]._HOME
-        if name == "*":
-            yield from (f"{base}.{module}" for module in home.values())
-        elif name in home:
-            yield f"{base}.{home[name]}"
-        elif name is not None:
-            # A submodule, or a name of the package's own.
-            yield f"{base}.{name}" if path_of(f"{base}.{name}", folder) else base
+    for depth in range(2 if parents[0] in _LAZY else 1, len(parents)):
+        parent = ".".join(parents[:depth])
+        if _table(parent, folder) is None:
+            yield parent
+    homes = _table(base, folder)
+    if homes is None:
+        yield base
+        if name is not None:
+            yield f"{base}.{name}"
+    elif name in homes:
+        yield from _modules_of(homes[name], name, folder)
+    elif name in (None, "*") and base not in _LAZY:
+        yield from homes.values()
+    elif name == "*":
+        for each, home in homes.items():
+            yield from _modules_of(home, each, folder)
     elif name is not None:
-        yield f"{base}.{name}"
+        # A submodule, or a name of the package's own.
+        yield f"{base}.{name}" if path_of(f"{base}.{name}", folder) else base
+
+
+def _table(module, folder):
+    """By name, the modules where a package finds its names, if it does nothing else; or None.
+
+    What is asked for by name then depends on that module alone, and not on its neighbours.
+    """
+    if module in _LAZY:
+        return {name: f"{module}.{home}" for name, home in _LAZY[module]._HOME.items()}
+    path = path_of(module, folder)
+    if path is None or path.name != "__init__.py":
+        return None
+    return _re_exports(tree_of(path.read_text(encoding="utf-8"), path))
+
+
+@cache  # by identity: trees are never changed
+def _re_exports(tree):
+    homes = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom) and not statement.level:
+            if any(alias.asname or alias.name == "*" for alias in statement.names):
+                return None
+            homes |= dict.fromkeys((alias.name for alias in statement.names), statement.module)
+        elif not (
+            isinstance(statement, ast.Assign) and ast.unparse(statement.targets) == "__all__"
+        ):
+            return None
+    return homes
 
 
 def path_of(module, folder):

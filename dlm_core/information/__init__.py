@@ -1,5 +1,6 @@
 """What a schedule sees of a distribution: entropies, TC and DTC, the information profile."""
 
+from dlm_core.information.band import ProfileBand
 from dlm_core.information.estimate import Estimate
 from dlm_core.information.measures import dual_total_correlation, entropy, total_correlation
 from dlm_core.information.profile import EstimatedProfile, InformationProfile
@@ -12,6 +13,7 @@ __all__ = [
     "Estimate",
     "EstimatedProfile",
     "InformationProfile",
+    "ProfileBand",
     "dual_total_correlation",
     "entropy",
     "estimate_dual_total_correlation",

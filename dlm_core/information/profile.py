@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from math import hypot, log
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,9 @@ from dlm_core.information._entropies import (
     rest_labels,
 )
 from dlm_core.information.estimate import Estimate
+
+if TYPE_CHECKING:
+    from dlm_core.information.band import ProfileBand
 
 __all__ = ["EstimatedProfile", "InformationProfile"]
 
@@ -151,7 +154,7 @@ class InformationProfile:
         TypeError, ValueError
             If ``d`` is no dictionary, an entry is missing or superfluous, or the curve is none.
         """
-        return cls(**_entries(d, cls))
+        return cls(**entries(d, cls))
 
     @property
     def length(self) -> int:
@@ -605,7 +608,7 @@ class EstimatedProfile:
         TypeError, ValueError
             If ``d`` is no dictionary, an entry is missing or superfluous, or they do not fit.
         """
-        return cls(**_entries(d, cls))
+        return cls(**entries(d, cls))
 
     @classmethod
     def from_draws(cls, draws: npt.ArrayLike) -> Self:
@@ -736,6 +739,44 @@ class EstimatedProfile:
             )
         return self.estimate(block_price_weights(schedule.residual))
 
+    def band(self, confidence: float = 0.95, levels: npt.ArrayLike | None = None) -> "ProfileBand":
+        r"""The falling curves that agree with the estimates at some levels, all at once.
+
+        Student's t intervals with ``n - 1`` degrees of freedom, each of level
+        :math:`1 - (1 - \text{confidence})/m` for ``m`` levels (Bonferroni): asymptotic, and
+        whatever the covariance. What is certified on the band is so with this confidence where
+        the predictor is exact, and then holds for the error itself; for another predictor whose
+        curve falls, for its ``price``.
+
+        Parameters
+        ----------
+        confidence : float
+            Between 0 and 1.
+        levels : array_like of int, optional
+            Increasing, from 0 on. At most 16 if not given: the ends, and 1/2, 1/4, ..., 1/128 of
+            the way from each of them. More levels need wider intervals.
+
+        Returns
+        -------
+        ProfileBand
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of another type or out of range, a point with an error rests on a
+            single draw, or no falling curve lies in the band.
+
+        Examples
+        --------
+        >>> measured = EstimatedProfile([0.7, 0.5, 0.45], [0.01, 0.01, 0.01], n=500)
+        >>> measured.band(confidence=0.95).upper.round(4)
+        array([0.724, 0.524, 0.474])
+        """
+        # a band is made of profiles and rests on this module
+        from dlm_core.information.band import band_of
+
+        return band_of(self, confidence, levels)
+
     @cached_property
     def entropy(self) -> Estimate:
         r"""Estimate: :math:`\sum_j \hat h_j`, the predictor's any-order cross-entropy of X."""
@@ -789,7 +830,7 @@ def _check_size(name: str, array: FloatArray) -> None:
         raise ValueError(f"{name} must be at most {MOST_NATS:g}, got {np.abs(array).max():g}")
 
 
-def _entries(d: object, kind: type) -> dict[str, Any]:
+def entries(d: object, kind: type) -> dict[str, Any]:
     """The entries of a dictionary that describes a ``kind``, by the names of its fields."""
     given = instance("d", d, dict)
     known = [f.name for f in fields(kind)]

@@ -5,6 +5,7 @@ from dlm_core.schedules.base import Schedule, measure_weights, residuals
 from dlm_core.schedules.fixed import Cosine, Equal, FixedSizes, Geometric
 from dlm_core.schedules.minimax import Minimax
 from dlm_core.schedules.optimal import BestDeterministic, OptimalForProfile
+from dlm_core.schedules.spread import Spread
 from dlm_core.schedules.systematic import ShiftedEqual, Systematic, to_systematic
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "OptimalForProfile",
     "Schedule",
     "ShiftedEqual",
+    "Spread",
     "Systematic",
     "TCAdaptive",
     "measure_weights",

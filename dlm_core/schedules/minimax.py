@@ -8,7 +8,7 @@ probabilities alone, because systematic sampling attains the least residuals tha
 from dataclasses import dataclass
 from functools import cached_property
 from math import fsum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -133,8 +133,10 @@ class _Bounds(BySteps):
         weights = _weights(self._measure, self._length)
         if self._nats == 0:
             return 1
-        _, passed, _ = _least_starts(target / self._nats, weights[::-1].tolist())
-        room = fsum(passed)
+        weights = weights[::-1]
+        with np.errstate(over="ignore"):  # without a bound, then
+            bounds = target / self._nats * weights
+        room = fsum(least_starts(bounds.tolist(), weights.tolist()).passed)
         more = round(room)
         if abs(room - more) <= 1e-9 * more:
             # up to rounding a whole number of steps, which the bound itself decides
@@ -157,13 +159,14 @@ def _solve(steps: int, weights: FloatArray) -> tuple[float, FloatArray, FloatArr
     sweeps. From above, one step leads below.
     """
     length = weights.size + 1
-    backward = weights[::-1].tolist()
+    backward = weights[::-1]
+    slopes = backward.tolist()
     tolerance = 1e-14 + 1e-18 * length
     c = _first_guess(steps, weights)
     below = False
     descents = 0
     while True:
-        u, passed, slope = _least_starts(c, backward)
+        u, passed, slope, _ = least_starts((c * backward).tolist(), slopes)
         # exact but for one rounding: where the sum hardly depends on c, tiny terms decide
         excess = fsum([*passed, steps - length])
         step = excess / slope if slope else -np.inf
@@ -176,11 +179,31 @@ def _solve(steps: int, weights: FloatArray) -> tuple[float, FloatArray, FloatArr
         c = max(c + step, c / 2)
 
 
-def _least_starts(c: float, backward: list[float]) -> tuple[FloatArray, FloatArray, float]:
-    r"""The least start probabilities with :math:`V_j \le c\, r_j` for all ``j``, in one sweep.
+class LeastStarts(NamedTuple):
+    r"""The least start probabilities under bounds on the residuals, made by ``least_starts``.
+
+    Attributes
+    ----------
+    u, passed : ndarray, shape (L - 1,)
+        :math:`u_1, \dots, u_{L-1}`, and one minus each.
+    slope : float
+        Derivative of the sum of the start probabilities in ``c``, for bounds :math:`c\, r_j`.
+    counts : list of int, length L - 1
+        For :math:`j = L - 1, \dots, 1` the number of ``n`` in the window of ``j``; 0 where the
+        bound is met without a start.
+    """
+
+    u: FloatArray
+    passed: FloatArray
+    slope: float
+    counts: list[int]
+
+
+def least_starts(bounds: list[float], weights: list[float]) -> LeastStarts:
+    r"""The least start probabilities with :math:`V_j \le v_j` for all ``j``, in one sweep.
 
     Backward from :math:`j = L - 1`, each :math:`u_j` is as small as the later ones allow. The
-    least residuals are :math:`V_j = \min(c\, r_j, V_{j+1} + 1)`. With
+    least residuals are :math:`V_j = \min(v_j, V_{j+1} + 1)`. With
     :math:`e_n = (1 - u_{j+1} - \dots - u_{n-1})_+`, the chance that no block starts strictly
     between ``j`` and ``n``, both :math:`V_{j+1} = \sum_{n > j+1} e_n` and
     :math:`V_j = \sum_{n > j} (e_n - u_j)_+`, so that
@@ -198,17 +221,14 @@ def _least_starts(c: float, backward: list[float]) -> tuple[FloatArray, FloatArr
 
     Parameters
     ----------
-    c : float
-        Nonnegative, infinite perhaps.
-    backward : list of float, length L - 1
-        The weights :math:`r_{L-1}, \dots, r_1`.
+    bounds : list of float, length L - 1
+        :math:`v_{L-1}, \dots, v_1`, nonnegative, infinite perhaps.
+    weights : list of float, length L - 1
+        Their derivatives in ``c``: :math:`r_{L-1}, \dots, r_1` where :math:`v_j = c\, r_j`.
 
     Returns
     -------
-    u, passed : ndarray, shape (L - 1,)
-        :math:`u_1, \dots, u_{L-1}`, and one minus each.
-    slope : float
-        Derivative of the sum of the start probabilities in ``c``.
+    LeastStarts
     """
     # For each n of the window, from the far end at ``head``: what the sum of u must reach for that
     # n to drop out, and its derivative in c.
@@ -216,11 +236,11 @@ def _least_starts(c: float, backward: list[float]) -> tuple[FloatArray, FloatArr
     end, end_slope = 1.0, 0.0
     starts: list[float] = []
     passed: list[float] = []
-    add_start, add_passed = starts.append, passed.append
+    counts: list[int] = []
+    add_start, add_passed, add_count = starts.append, passed.append, counts.append
     add_end, add_end_slope = ends.append, end_slopes.append
     total = slope = reach = reach_slope = surplus = 0.0
-    for seen, weight in enumerate(backward, 1):
-        bound = c * weight
+    for seen, (bound, weight) in enumerate(zip(bounds, weights, strict=True), 1):
         # V_{j+1} is ``reach``, the last bound that was tight, plus ``surplus``.
         numerator = 1 + ((reach - bound) + surplus)
         if numerator > 0:
@@ -257,13 +277,14 @@ def _least_starts(c: float, backward: list[float]) -> tuple[FloatArray, FloatArr
                 end -= 2
                 ends[head:] = [x - 2 for x in ends[head:]]
         else:
-            start, rest = 0.0, 1.0
+            start, rest, count = 0.0, 1.0, 0
             surplus += 1
         add_start(start)
         add_passed(rest)
+        add_count(count)
         add_end(total + 1)
         add_end_slope(slope)
-    return np.array(starts[::-1]), np.array(passed[::-1]), slope
+    return LeastStarts(np.array(starts[::-1]), np.array(passed[::-1]), slope, counts)
 
 
 def _rest(bound: float, starts: list[float]) -> tuple[float, int]:
