@@ -448,14 +448,17 @@ def sandwich(x, panels):
     x : ndarray, shape (n,)
         Numbers of iterations.
     panels : dict
-        From the name of a look to lower bound, value and upper bound, each of shape (n,).
+        From the name of a look to lower bound, value, upper bound and elementary upper bound,
+        each of shape (n,).
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 3.2))
-    for axis, (name, (lower, value, upper)) in zip(axes, panels.items(), strict=True):
+    for axis, (name, rows) in zip(axes, panels.items(), strict=True):
+        lower, value, upper, elementary = rows
+        axis.plot(x, elementary, linestyle="-.", label="elementary bound", **BOUND)
         axis.plot(x, upper, linestyle="--", label="upper bound", **BOUND)
         axis.plot(x, value, **look(name))
         axis.plot(x, lower, linestyle=":", label="lower bound", **BOUND)
