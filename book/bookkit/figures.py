@@ -26,6 +26,7 @@ __all__ = [
     "sandwich",
     "staircases",
     "starts",
+    "strips",
     "words",
 ]
 
@@ -33,6 +34,8 @@ __all__ = [
 # schedules that are adapted to them.
 TC_COLOR = look(TCAdaptive)["color"]
 DTC_COLOR = look(DTCAdaptive)["color"]
+# Points of letters that are still read where a figure is shrunk to the width of a phone.
+_LARGE = 13
 
 
 def curves(x, panels, *, xlabel, bounds=(), xscale="log", yscale="log"):
@@ -89,36 +92,40 @@ def curves(x, panels, *, xlabel, bounds=(), xscale="log", yscale="log"):
 
 
 def information_areas(profiles):
-    """Information profiles as bars, with total and dual total correlation as areas.
+    """Many profiles in two columns, with total and dual total correlation as areas.
+
+    Letters are large enough to be read on a phone.
 
     Parameters
     ----------
     profiles : dict
-        From a title to an ``InformationProfile``.
+        From a short title to an ``InformationProfile``.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = grid(len(profiles), 3, 2.1)
+    figure, axes = grid(len(profiles), 2, 1.75)
     for axis, (title, profile) in zip(axes.flat, profiles.items(), strict=False):
         h = profile.conditional_entropy
         edges = np.arange(h.size + 1)
         axis.stairs(h, edges, baseline=h[0], fill=True, color=TC_COLOR, alpha=0.35)
         axis.stairs(h, edges, baseline=h[-1], fill=True, color=DTC_COLOR, alpha=0.35)
-        axis.stairs(h, edges, baseline=None, color=INK, linewidth=1.6)
-        axis.set(title=title, ylim=(0, 1.12 * h[0]), xlim=(0, h.size))
+        axis.stairs(h, edges, baseline=None, color=INK, linewidth=1.8)
+        axis.set(ylim=(0, 1.42 * h[0]), xlim=(0, h.size), yticks=[0, round(h[0], 1)])
+        axis.set_title(title, fontsize=_LARGE)
+        axis.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+        axis.tick_params(labelsize=_LARGE - 1)
         axis.grid(visible=False)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for axis in axes[-1]:
-        axis.set_xlabel("$j$ tokens known")
+        for x, side, name, value, color in [
+            (0.02, "left", "TC", profile.total_correlation, TC_COLOR),
+            (0.98, "right", "DTC", profile.dual_total_correlation, DTC_COLOR),
+        ]:
+            words = {"color": color, "fontsize": _LARGE, "transform": axis.transAxes}
+            axis.text(x, 0.99, f"{name} {value:.3g}", ha=side, va="top", **words)
     for axis in axes[:, 0]:
-        axis.set_ylabel("$h_j$ in nats")
-    areas = [
-        Patch(color=TC_COLOR, alpha=0.35, label="total correlation"),
-        Patch(color=DTC_COLOR, alpha=0.35, label="dual total correlation"),
-    ]
-    figure.legend(handles=areas, loc="outside upper left", ncols=2)
+        axis.set_ylabel("$h_j$", fontsize=_LARGE, rotation=0, labelpad=10)
+    figure.supxlabel("$j$ tokens known", fontsize=_LARGE)
     return closed(figure)
 
 
@@ -615,6 +622,42 @@ def coverage(rows, repetitions, *, nominal=0.95):
     promised = f"promised: {nominal:.0%}"
     handles.append(Line2D([], [], color=INK, linewidth=0.9, linestyle="--", label=promised))
     figure.legend(handles=handles, loc="outside upper left", ncols=4)
+    return closed(figure)
+
+
+def strips(members, *, floor):
+    """Errors of many schedules, one strip for each distribution.
+
+    Parameters
+    ----------
+    members : dict
+        From a short title to ``{name of a look: error in nats}``.
+    floor : float
+        The left edge, in nats: what is below it is drawn there, hollow.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 2.2 + 0.62 * len(members)))
+    names = dict.fromkeys(name for errors in members.values() for name in errors)
+    for place, errors in enumerate(members.values()):
+        if place % 2:
+            axis.axhspan(place - 0.5, place + 0.5, color="#F4F4F4", zorder=0)
+        for rank, (name, error) in enumerate(errors.items()):
+            drawn = look(name) | {"linestyle": "none", "clip_on": False, "markersize": 8}
+            drawn["fillstyle"] = "full" if error > floor else "none"
+            height = place + 0.74 * (rank / max(len(errors) - 1, 1) - 0.5)
+            axis.plot(max(error, floor), height, **drawn | {"label": None})
+    axis.set(xscale="log", ylim=(len(members) - 0.5, -0.5))
+    axis.set_xlim(left=floor)
+    axis.set_yticks(range(len(members)), list(members), fontsize=_LARGE)
+    axis.tick_params(axis="x", labelsize=_LARGE)
+    axis.set_xlabel("expected KL in nats", fontsize=_LARGE)
+    axis.grid(visible=False, axis="y")
+    handles = [Line2D([], [], **look(n) | {"linestyle": "none", "markersize": 8}) for n in names]
+    layout = {"loc": "outside upper left", "ncols": 3, "fontsize": _LARGE, "handletextpad": 0.2}
+    figure.legend(handles=handles, columnspacing=1.0, **layout)
     return closed(figure)
 
 

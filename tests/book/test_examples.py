@@ -1,10 +1,11 @@
-"""The examples of the book: the puzzle, the images, and the mixture that is fitted to them."""
+"""The examples of the book: the puzzle, the images and the mixture fitted to them, the trees."""
 
 import numpy as np
 import pytest
 import torch
 from bookkit.examples import digits, digits_mixture, sudoku_4x4
 from bookkit.mixtures import ProductMixture
+from bookkit.trees import root_from_leaves
 
 from dlm_core import InformationProfile
 from dlm_core.error import expected_kl
@@ -124,3 +125,46 @@ def test_the_fitted_mixture_tells_images_from_noise():
 def test_what_is_no_mixture_is_refused(weights, laws):
     with pytest.raises(ValueError, match="weights|laws"):
         ProductMixture(weights, laws)
+
+
+def leaves_and_root(share, depth):
+    """Their mutual information, from the table of all leaves given the root."""
+    step = np.array([[1 + share, 1 - share], [1 - share, 1 + share]]) / 2
+    given = np.eye(2)  # row: the value of the node; columns: all that its leaves can be
+    for _ in range(depth):
+        child = step @ given
+        given = (child[:, :, None] * child[:, None, :]).reshape(2, -1)
+    both = given / 2
+    return mutual_information(both)
+
+
+def mutual_information(table):
+    p = table[table > 0]
+    product = np.outer(table.sum(1), table.sum(0))[table > 0]
+    return float(p @ np.log(p / product))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5**0.5, 0.9])
+def test_what_leaves_tell_of_the_root_is_that_of_the_table(share):
+    """Up to 2**16 leaves' values; the population's error is a few of its 1 / sqrt(n)."""
+    found = root_from_leaves(share, [1, 2, 3, 4], 400_000, 5)
+    expected = [leaves_and_root(share, depth) for depth in (1, 2, 3, 4)]
+    assert found == pytest.approx(expected, abs=4e-3)
+    assert found[2:] == root_from_leaves(share, [3, 4], 400_000, 5)
+
+
+def test_only_beyond_the_threshold_a_deep_tree_tells_of_its_root():
+    for square, low, high in [(0.5, -1e-3, 1e-3), (0.9, -1e-3, 0.01), (1.3, 0.2, 0.6)]:
+        (found,) = root_from_leaves((square / 2) ** 0.5, [40], 20_000, 6)
+        assert low < found < high
+        # at most the sum over paths of what one leaf tells, (2 share^2)^depth
+        for depth in (1, 2, 3):
+            assert leaves_and_root((square / 2) ** 0.5, depth) <= square**depth
+
+
+@pytest.mark.parametrize(
+    "arguments", [(1.0, [1], 10, 0), (0.5, [0], 10, 0), (0.5, [1], 0, 0), (0.5, [1.5], 10, 0)]
+)
+def test_what_is_no_tree_is_refused(arguments):
+    with pytest.raises((TypeError, ValueError), match="share|depths|population"):
+        root_from_leaves(*arguments)

@@ -593,7 +593,12 @@ def test_a_record_is_not_current_without_its_notebook(dependent):
         ("from dlm_core import schedules as s\ns", {"schedules", "schedules.minimax"}),
         ("from dlm_core.schedules import adaptive\nadaptive", {"schedules.adaptive"}),
         ("from dlm_core.schedules.adaptive import TCAdaptive\nTCAdaptive", {"schedules.base"}),
-        ("def f():\n    from dlm_core.exact import residual\n    residual()", {"exact"}),
+        ("def f():\n    from dlm_core.exact import residual\n    residual()\nf()", {"exact"}),
+        (
+            "from dlm_core import EstimatedProfile as E\nE.from_draws(x).band(0.9)",
+            {"information.band"},
+        ),
+        ("from dlm_core import EstimatedProfile as E\ngetattr(E, 'band')", {"information.band"}),
         ("from dlm_core import *", {"sampler", "targets.trees", "predictor", "error.guarantee"}),
         ("import dlm_core\nvars(dlm_core)", {"sampler", "targets.trees", "predictor"}),
     ],
@@ -611,6 +616,7 @@ def test_ways_to_read_a_module(code, modules, tmp_path):
         ("schedules import TCAdaptive", "dlm_core.schedules.minimax"),
         ("error import expected_kl", "dlm_core.error.guarantee"),
         ("targets import MarkovChain", "dlm_core.targets.trees"),
+        ("information import EstimatedProfile", "dlm_core.information.band"),
     ],
 )
 @pytest.mark.parametrize("package", ["dlm_core", ""])
@@ -645,6 +651,7 @@ def test_a_package_that_does_more_than_hand_names_on_is_read(more, tmp_path):
         "from bookkit import figures, sweep",
         "import numpy, json, scipy.special\nnumpy, json, scipy",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import dlm_core.exact as e\ne",
+        "def f():\n    from dlm_core.exact import residual\n    residual()",
     ],
 )
 def test_what_is_only_imported_is_not_read(code, tmp_path):
@@ -655,7 +662,7 @@ def test_every_name_of_the_library_has_its_module(tmp_path):
     for name in set(dlm_core.__all__) - {"__version__"}:
         cell = sources.tree_of(f"from dlm_core import {name}\n{name}", "a cell")
         named = sources._imports(cell, "", tmp_path, {name})
-        found = [module for module in named if sources.path_of(module, tmp_path)]
+        found = [module for _, module in named if sources.path_of(module, tmp_path)]
         assert found == [getattr(dlm_core, name).__module__]
 
 
@@ -663,7 +670,7 @@ def test_the_experiments_read_no_figures():
     for experiment in catalogue(ROOT / "book/experiments").values():
         ours = {name for name in experiment.modules if name.startswith("bookkit.")}
         assert "bookkit.sweeps" in ours
-        assert ours <= {"bookkit.sweeps", "bookkit.examples", "bookkit.labels"}
+        assert ours <= {f"bookkit.{room}" for room in ("sweeps", "examples", "labels", "mixtures")}
 
 
 def test_a_sweep_by_an_unknown_name_is_refused(monkeypatch):
