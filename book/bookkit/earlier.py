@@ -118,15 +118,15 @@ def one_block_sizes(length, growth):
     r"""The fixed sizes of Wainwright (arXiv 2608.13520, section 3.3) with one multiplier.
 
     The first and the last token are alone. Between them a block that starts at ``a`` reaches to
-    the largest ``b`` at which the odds :math:`b/(L-b)` are at most :math:`1 + \rho` times those at
-    ``a + 1``.
+    the largest ``b`` at which the odds :math:`b/(L-b)` are at most :math:`1 + \kappa` times those
+    at ``a + 1``.
 
     Parameters
     ----------
     length : int
         ``L >= 2``.
     growth : float
-        :math:`\rho \ge 0`. By his Theorem 1 the error is at most :math:`\rho` times
+        :math:`\kappa \ge 0`, his rho. By his Theorem 1 the error is at most :math:`\kappa` times
         :math:`\sum_j j(L-j) \Delta_j / L`.
 
     Returns

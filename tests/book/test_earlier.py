@@ -13,9 +13,14 @@ from scipy import integrate, stats
 
 from dlm_core import (
     BestDeterministic,
+    Equal,
     FixedSizes,
     InformationProfile,
     Minimax,
+    OptimalForProfile,
+    ShiftedEqual,
+    TCAdaptive,
+    expected_kl,
     measure_weights,
 )
 
@@ -157,6 +162,23 @@ def test_no_earlier_schedule_promises_less_than_the_best():
     for measure in ("tc", "dtc", "min", "product", "sum"):
         best = Minimax(length, steps, measure).constant
         assert min(earlier.coefficient(w, measure) for w in residuals) > best
+
+
+def test_regret_is_the_constant_for_the_sum():
+    length, steps = 40, 9
+    codes = [InformationProfile.mds_code(length, d, 64) for d in range(1, length)]
+    assert all(expected_kl(OptimalForProfile(code, 2), code) == 0 for code in codes)
+
+    def regret(schedule):
+        aggregates = [code.total_correlation + code.dual_total_correlation for code in codes]
+        return max(
+            expected_kl(schedule, code) / nats for code, nats in zip(codes, aggregates, strict=True)
+        )
+
+    least = regret(Minimax(length, steps, "sum"))
+    assert least == pytest.approx(Minimax(length, steps, "sum").constant, rel=1e-12)
+    for other in (ShiftedEqual(length, steps), Equal(length, steps), TCAdaptive(length, steps)):
+        assert regret(other) > least
 
 
 @pytest.mark.parametrize("length", [2, 3, 7, 40])
