@@ -25,6 +25,7 @@ from dlm_core.schedules import (
     Systematic,
     TCAdaptive,
     residuals,
+    to_systematic,
 )
 from dlm_core.testing import profiles
 
@@ -244,6 +245,38 @@ def test_twice_the_mean_and_the_range_is_nearly_reached_and_needs_rising_chances
     increments[2] = 1.0
     spread = falling.spread(of_increments(increments))
     assert spread.quantile(1) > 2 * spread.mean + 1
+
+
+# --- the twin ---
+
+
+@pytest.mark.parametrize("kind", ADAPTIVE)
+@pytest.mark.parametrize(("length", "steps"), [(5, 3), (8, 3), (9, 5)])
+def test_each_residual_of_the_twin_is_stochastically_least(kind, length, steps):
+    schedule = kind(length, steps)
+    twin = to_systematic(schedule)
+    u = twin.start_probabilities
+    for j in range(1, length):
+        code = of_increments(np.eye(length - 1)[j - 1])  # what one run loses on it is W_j
+        values, chances = twin.spread(code).law
+        law = adaptive_law(kind, length, steps)
+        for i in range(1, length - j + 1):
+            beyond = chances[values > i - 0.5].sum()
+            assert beyond == pytest.approx(max(0.0, 1 - u[j : j + i].sum()), abs=1e-12)
+            given = sum(
+                float(p)
+                for sizes, p in law.items()
+                if residual_by_definition(np.array(sizes))[j - 1] >= i
+            )
+            assert given >= beyond - 1e-12
+
+
+def test_the_twin_may_vary_more():
+    profile = of_increments([0.12, 0.28, 0.04, 0.56])
+    schedule = DTCAdaptive(5, 3)
+    given, twin = schedule.spread(profile), to_systematic(schedule).spread(profile)
+    assert twin.mean < given.mean
+    assert twin.variance > 2 * given.variance
 
 
 # --- other kinds, and what is refused ---

@@ -19,6 +19,7 @@ __all__ = [
     "mean_sizes",
     "measured",
     "needed",
+    "promises",
     "rates",
     "residual_ratios",
     "reveal",
@@ -255,6 +256,46 @@ def needed(panels, *, ylabel):
     return closed(figure)
 
 
+def promises(steps, panels, *, columns=2):
+    """Constants of schedules against the number of iterations, one panel for each measure.
+
+    Drawn for a narrow page: the figure has two thirds of the width of the others, so that its text
+    can still be read on a telephone.
+
+    Parameters
+    ----------
+    steps : array_like of int, shape (n,)
+        Numbers of iterations.
+    panels : dict
+        From the measure to ``{name of a look: constants}``, positive and of shape (n,); the first
+        lie above the others.
+    columns : int
+        Panels beside each other.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(0.72 * WIDTH, 1.3 + 2.2 * rows), squeeze=False, sharex=True
+    )
+    for axis, (measure, lines) in zip(axes.flat, panels.items(), strict=True):
+        for below, (name, values) in enumerate(lines.items()):
+            style = {**look(name), "markersize": 4, "linewidth": 1.3, "zorder": 3 - 0.01 * below}
+            axis.plot(steps, values, **style)
+        axis.set(title=measure, xscale="log", yscale="log")
+    for axis in axes[-1]:
+        axis.set_xlabel("iterations $K$")
+    handles = {
+        label: handle
+        for axis in axes.flat
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=3)
+    return closed(figure)
+
+
 def residual_ratios(schedules):
     """What each schedule guarantees at each ``j``: the residual over ``L - j`` and over ``j``.
 
@@ -407,14 +448,17 @@ def sandwich(x, panels):
     x : ndarray, shape (n,)
         Numbers of iterations.
     panels : dict
-        From the name of a look to lower bound, value and upper bound, each of shape (n,).
+        From the name of a look to lower bound, value, upper bound and elementary upper bound,
+        each of shape (n,).
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 3.2))
-    for axis, (name, (lower, value, upper)) in zip(axes, panels.items(), strict=True):
+    for axis, (name, rows) in zip(axes, panels.items(), strict=True):
+        lower, value, upper, elementary = rows
+        axis.plot(x, elementary, linestyle="-.", label="elementary bound", **BOUND)
         axis.plot(x, upper, linestyle="--", label="upper bound", **BOUND)
         axis.plot(x, value, **look(name))
         axis.plot(x, lower, linestyle=":", label="lower bound", **BOUND)
