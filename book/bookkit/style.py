@@ -25,6 +25,10 @@ _LOOKS = {
     "minimax product": ("#8B5A2B", "h", "-."),
     "minimax sum": ("#CC3311", "8", "-."),
     "shifted equal": ("#4D4D4D", "<", "--"),
+    "best order": ("#882255", ">", "-"),
+    "dilated groups": ("#DDAA33", "x", "--"),
+    "blocks": ("#44AA99", "P", "-"),
+    "fewer calls": ("#999933", "v", "--"),
 }
 
 
