@@ -329,7 +329,7 @@ def both_upper_bound(length: int, steps: int) -> float:
 
 
 def _root(starts: int, positions: int) -> float:
-    """psi(x) / starts, x = starts / positions: solves starts c = log(1 + positions c) + gamma - 1/2.
+    """Solve starts c = log(1 + positions c) + gamma - 1/2: psi(x) / starts, x = starts / positions.
 
     Infinite without starts. For x in (0, 1] the argument of W stays off its branch point.
     """
