@@ -19,16 +19,16 @@ __all__ = [
     "mean_sizes",
     "measured",
     "needed",
-    "promises",
     "orders",
+    "promises",
     "rates",
     "residual_ratios",
     "reveal",
     "sandwich",
     "staircases",
     "starts",
-    "strips",
     "steps",
+    "strips",
     "words",
 ]
 
