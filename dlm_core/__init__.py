@@ -32,6 +32,8 @@ _MODULES = {
         "steps_for",
         "tc_lower_bound",
         "tc_upper_bound",
+        "worst_kl",
+        "worst_profile",
     ],
     "information": [
         "Estimate",
@@ -55,6 +57,7 @@ _MODULES = {
         "Geometric",
         "Minimax",
         "OptimalForProfile",
+        "Robust",
         "Schedule",
         "ShiftedEqual",
         "Systematic",

@@ -20,6 +20,7 @@ from dlm_core.error.guarantee import (
 )
 from dlm_core.error.law import expected_kl, expected_kl_by_enumeration, price_weights
 from dlm_core.error.measured import mixture_kl, monte_carlo_kl
+from dlm_core.error.worst import worst_kl, worst_profile
 
 __all__ = [
     "Bound",
@@ -41,4 +42,6 @@ __all__ = [
     "steps_for",
     "tc_lower_bound",
     "tc_upper_bound",
+    "worst_kl",
+    "worst_profile",
 ]
