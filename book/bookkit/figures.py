@@ -5,12 +5,22 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    PercentFormatter,
+    ScalarFormatter,
+)
 
 from bookkit.style import BOUND, INK, WIDTH, look
 from dlm_core.schedules import DTCAdaptive, TCAdaptive, measure_weights
 
 __all__ = [
+    "windows",
+    "levels_worth",
+    "certificates",
     "coverage",
     "curves",
     "frontier",
@@ -36,6 +46,10 @@ __all__ = [
 # schedules that are adapted to them.
 TC_COLOR = look(TCAdaptive)["color"]
 DTC_COLOR = look(DTCAdaptive)["color"]
+_BAND = "#D9D9D9"
+_CERTIFIED = {"color": "#994455", "marker": "o", "linestyle": "-"}
+_ACTUAL = {"color": "#004488", "marker": "s", "linestyle": "--"}
+_PLUG_IN = {"color": "#997700", "marker": "^", "linestyle": "-."}
 # Points of letters that are still read where a figure is shrunk to the width of a phone.
 _LARGE = 13
 
@@ -749,6 +763,113 @@ def strips(members, *, floor):
     handles = [Line2D([], [], **look(n) | {"linestyle": "none", "markersize": 8}) for n in names]
     layout = {"loc": "outside upper left", "ncols": 3, "fontsize": _LARGE, "handletextpad": 0.2}
     figure.legend(handles=handles, columnspacing=1.0, **layout)
+    return closed(figure)
+
+
+def windows(profile, band, schedule, worst):
+    """A band with the profile that attains the worst case, beside the residuals of the schedule.
+
+    Parameters
+    ----------
+    profile : InformationProfile
+        The true one.
+    band : ProfileBand
+    schedule : Schedule
+    worst : InformationProfile
+        The profile in the band on which the schedule loses most.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
+    edges = np.arange(band.length + 1)
+    upper, lower = band.upper_curve, band.lower_curve
+    left.stairs(upper, edges, baseline=lower, fill=True, color=_BAND, label="band")
+    left.stairs(profile.conditional_entropy, edges, baseline=None, color=INK, label="true profile")
+    style = look(schedule)
+    shape = {"baseline": None, "color": style["color"], "linestyle": "--"}
+    left.stairs(worst.conditional_entropy, edges, label="least favourable", **shape)
+    ends = profile.conditional_entropy[band.levels]
+    left.plot(band.levels + 0.5, ends, "o", color=INK, markersize=4, label="levels")
+    left.set(xlabel="$j$ tokens known", ylabel="$h_j$ in nats", xlim=(0, band.length))
+    j = np.arange(1, band.length)
+    right.plot(j, schedule.residual, color=style["color"], linewidth=1.2, label="$E[W_j]$")
+    falls = worst.increments > 1e-9 * worst.increments.max()
+    right.plot(j[falls], schedule.residual[falls], "v", color=INK, label="where the profile falls")
+    for level in band.levels[1:-1]:
+        right.axvline(level + 0.5, color=BOUND["color"], linewidth=0.8)
+    right.set(xlabel="$j$", ylabel="expected residual", xlim=(0, band.length))
+    right.set_ylim(bottom=0)
+    for axis in (left, right):
+        axis.legend(loc="upper right" if axis is left else "lower right")
+    return closed(figure)
+
+
+def levels_worth(panels):
+    """What is certified with so many exact levels, between its two bounds and above the optimum.
+
+    Parameters
+    ----------
+    panels : dict
+        From a title to a dictionary with the arrays ``levels``, ``certified``, ``actual``,
+        ``above`` and ``below``, and the number ``optimum``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 3.3), squeeze=False)
+    for axis, (title, found) in zip(axes[0], panels.items(), strict=True):
+        levels = found["levels"]
+        below, above = np.maximum(found["below"], 1e-300), found["above"]
+        axis.fill_between(levels, below, above, color=_BAND, label="bounds of the theorem")
+        axis.plot(levels, found["certified"], label="certified", **_CERTIFIED)
+        axis.plot(levels, found["actual"], label="actual", **_ACTUAL)
+        axis.axhline(found["optimum"], label="all of $h$ known", linestyle="--", **BOUND)
+        least = 0.7 * found["optimum"]
+        axis.set(title=title, xlabel="levels measured", xscale="log", yscale="log")
+        axis.set(ylim=(least, 1.3 * np.max(above)))
+        axis.set_xticks(levels, [str(n) for n in levels], minor=False)
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    axes[0, 0].set_ylabel("nats")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=4)
+    return closed(figure)
+
+
+def certificates(panels):
+    """Certificates and actual errors against the number of passes, with their spread.
+
+    Parameters
+    ----------
+    panels : dict
+        From a title to the rows of one distribution and one kind of interval, with ``passes``,
+        ``certificate``, ``actual`` and ``plug_in`` (each 5 %, 50 % and 95 %), and ``optimum``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 3.4), squeeze=False)
+    for axis, (title, rows) in zip(axes[0], panels.items(), strict=True):
+        passes = [row["passes"] for row in rows]
+        for key, label, style in (
+            ("certificate", "certificate", _CERTIFIED),
+            ("actual", "actual, certified schedule", _ACTUAL),
+            ("plug_in", "actual, plug-in", _PLUG_IN),
+        ):
+            low, middle, high = np.transpose([row[key] for row in rows])
+            axis.fill_between(passes, low, high, color=style["color"], alpha=0.18, linewidth=0)
+            axis.plot(passes, middle, label=label, **style)
+        axis.axhline(rows[0]["optimum"], label="all of $h$ known", linestyle="--", **BOUND)
+        axis.set(title=title, xlabel="passes a level", xscale="log", yscale="log")
+        axis.set_xticks(passes, [str(n) for n in passes], minor=False)
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.yaxis.set_minor_formatter(ScalarFormatter())
+    axes[0, 0].set_ylabel("nats")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=2)
     return closed(figure)
 
 

@@ -25,6 +25,7 @@ _LOOKS = {
     "minimax product": ("#8B5A2B", "h", "-."),
     "minimax sum": ("#CC3311", "8", "-."),
     "shifted equal": ("#4D4D4D", "<", "--"),
+    "robust": ("#994455", "o", "-"),
     "ancestral": ("#E69F00", ">", "-"),
     "Chen, Cong, Li": ("#882255", "P", "-"),
     "one block": ("#332288", "*", "-"),
