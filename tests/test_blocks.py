@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import compositions
-from test_orders import CHAINS, binary, chain_table, kl_by_definition
+from oracles import CHAINS, binary, chain_table, compositions, kl_by_definition
 
 from dlm_core import (
     Equal,
@@ -154,3 +153,54 @@ def test_arguments():
         allocate_steps([], 1)
     with pytest.raises(ValueError, match="block must be"):
         chain_block_profiles(binary(0.9), 0, 2)
+
+
+def test_a_random_order_needs_every_iteration():
+    """Of positive chains; tokens that alternate for certain take two."""
+    for transition in CHAINS[:3]:
+        (profile,) = chain_block_profiles(transition, 12, 1)
+        assert profile.increments.min() > 1e-6
+        assert error_curve(12, OptimalForProfile, profile=profile).values[:-1].min() > 1e-6
+    (profile,) = chain_block_profiles([[0, 1], [1, 0]], 12, 1)
+    assert expected_kl(FixedSizes([1, 11]), profile) == pytest.approx(0, abs=1e-13)
+
+
+@pytest.mark.parametrize("transition", CHAINS)
+@pytest.mark.parametrize(("length", "steps"), [(8, 2), (9, 5), (16, 10), (40, 7)])
+def test_shifted_equal_sizes_pay_a_range(transition, length, steps):
+    size = Fraction(length - 1, steps - 1)
+    weights = [float(1 - r / size) for r in range(1, int(np.ceil(size)))]
+    for profile in chain_block_profiles(transition, length, 2):
+        h = profile.conditional_entropy
+        end = sum(w * h[length - r] for r, w in enumerate(weights, 1)) / sum(weights)
+        error = expected_kl(ShiftedEqual(length, steps), profile)
+        assert error == pytest.approx(sum(weights) * (h[0] - end), abs=1e-12)
+
+
+@pytest.mark.parametrize("transition", CHAINS)
+def test_blocks_of_a_long_chain_lose_more(transition):
+    block, steps = 6, 3
+    for blocks in (2, 5, 20):
+        profiles = chain_block_profiles(transition, block, blocks)
+        (whole,) = chain_block_profiles(transition, block * blocks, 1)
+        best = allocate_steps(profiles, steps * blocks)
+        error = block_kl(map(OptimalForProfile, profiles, best.tolist()), profiles)
+        assert error > expected_kl(OptimalForProfile(whole, steps * blocks), whole)
+        assert error < expected_kl(OptimalForProfile(whole, steps), whole)
+        shifted = expected_kl(ShiftedEqual(block * blocks, steps * blocks), whole)
+        bound = (2 * block - 1) / (2 * (2 * steps - 1)) * whole.conditional_entropy[0]
+        assert shifted <= bound
+
+
+def test_blocks_of_interleaved_chains_lose_nothing():
+    """Token i depends on i - 2: by definition, of six tokens in three blocks."""
+    chain = chain_table(CHAINS[2], 3)
+    p = np.einsum("ace,bdf->abcdef", chain, chain)
+    assert kl_by_definition(p, range(6), [2, 2, 2]) == pytest.approx(0, abs=1e-14)
+    whole = InformationProfile.from_joint(p)
+    (single,) = chain_block_profiles(CHAINS[2], 3, 1)
+    apart = InformationProfile.concatenate([single, single])
+    np.testing.assert_allclose(
+        whole.conditional_entropy, apart.conditional_entropy, rtol=0, atol=1e-13
+    )
+    assert expected_kl(OptimalForProfile(whole, 3), whole) > 0.01

@@ -8,34 +8,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import compositions, sampler_law
+from oracles import CHAINS, binary, chain_table, compositions, kl_by_definition
 
 from dlm_core import FixedSizes, InformationProfile, MarkovChain, TreePotts, expected_kl, generate
 from dlm_core.orders import best_chain_order, chain_order_kl, tree_depth_order
 
 
-def binary(stay):
-    return np.array([[stay, 1 - stay], [1 - stay, stay]])
-
-
 def path(length):
     return [(i, i + 1) for i in range(length - 1)]
-
-
-def chain_table(transition, length):
-    """The joint law of a stationary chain, by its definition."""
-    transition = np.asarray(transition)
-    values, vectors = np.linalg.eig(transition.T)
-    law = np.real(vectors[:, np.argmin(abs(values - 1))])
-    table = law / law.sum()
-    for _ in range(length - 1):
-        table = table[..., np.newaxis] * transition
-    return table
-
-
-def kl_by_definition(p, order, sizes):
-    q = sampler_law(p, order, sizes)
-    return float(p[p > 0] @ np.log(p[p > 0] / q[p > 0]))
 
 
 def plans(length, steps):
@@ -198,13 +178,6 @@ def test_the_sampler_draws_a_tree_without_loss():
 
 # --- chains ---
 
-CHAINS = [
-    binary(0.9),
-    binary(0.2),
-    np.array([[0.7, 0.3], [0.05, 0.95]]),
-    np.array([[0.2, 0.8, 0.0], [0.0, 0.1, 0.9], [0.6, 0.2, 0.2]]),
-]
-
 
 @pytest.mark.parametrize("transition", CHAINS)
 def test_the_error_of_an_order_by_definition(transition):
@@ -284,6 +257,13 @@ def test_more_iterations_than_bisection_needs():
         assert plan.sizes.min() >= 1
         assert plan.error == 0
         assert chain_order_kl(binary(0.9), plan.order, plan.sizes) == 0
+
+
+def test_dependent_neighbours_alone_do_not_need_bisection():
+    """The square of these transitions has equal rows: every second token is independent."""
+    forgetful = 1 / 3 + 0.1 * np.outer([1, -1, 0], [1, 1, -2])
+    assert chain_order_kl(forgetful, range(15), [15]) > 0.01
+    assert best_chain_order(forgetful, 15, 2).error == pytest.approx(0, abs=1e-13)
 
 
 def test_an_independent_chain_has_no_error_in_any_order():

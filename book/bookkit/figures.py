@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from bookkit.style import BOUND, INK, WIDTH, look
 from dlm_core.schedules import DTCAdaptive, TCAdaptive, measure_weights
@@ -19,6 +19,7 @@ __all__ = [
     "mean_sizes",
     "measured",
     "needed",
+    "orders",
     "promises",
     "rates",
     "residual_ratios",
@@ -26,6 +27,7 @@ __all__ = [
     "sandwich",
     "staircases",
     "starts",
+    "steps",
     "strips",
     "words",
 ]
@@ -362,6 +364,55 @@ def reveal(order, compositions):
     return closed(figure)
 
 
+def orders(plans):
+    """When each position of a chain is revealed, what it leans on, and what is lost.
+
+    Each position hangs from the later one of its nearest known neighbours. Tokens that are
+    revealed at once with none known between them are joined: there dependence is lost.
+
+    Parameters
+    ----------
+    plans : dict
+        From a title to an order, shape (L,), and its sizes, shape (K,).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    heights = [len(sizes) + 1 for _, sizes in plans.values()]
+    figure, axes = plt.subplots(
+        len(plans),
+        1,
+        figsize=(WIDTH, 0.6 + 0.36 * sum(heights)),
+        height_ratios=heights,
+        sharex=True,
+        squeeze=False,
+    )
+    for axis, (title, (order, sizes)) in zip(axes[:, 0], plans.items(), strict=True):
+        when = np.empty(len(order), dtype=int)
+        when[order] = np.repeat(np.arange(1, len(sizes) + 1), sizes)
+        for i, step in enumerate(when):
+            before, after = np.flatnonzero(when[:i] < step), i + np.flatnonzero(when[i:] < step)
+            known = [*before[-1:], *after[:1]]
+            if known:
+                parent = max(known, key=lambda j: when[j])
+                axis.plot([i, parent], [step, when[parent]], color="#A9C6DB", lw=0.9, zorder=1)
+            following = i + 1 + np.flatnonzero(when[i + 1 :] <= step)[:1]
+            if following.size and when[following[0]] == step:
+                axis.plot([i, following[0]], [step, step], color=DTC_COLOR, lw=2.2, zorder=2)
+        axis.scatter(np.arange(when.size), when, s=13, color=TC_COLOR, zorder=3)
+        axis.set(title=title, yticks=range(1, len(sizes) + 1), ylabel="iteration")
+        axis.set_ylim(len(sizes) + 0.6, 0.4)
+        axis.grid(visible=False)
+    axes[-1, 0].set(xlabel="position", xlim=(-1, when.size))
+    handles = [
+        Line2D([], [], color="#A9C6DB", lw=1.4, label="leans on"),
+        Line2D([], [], color=DTC_COLOR, lw=2.2, label="drawn at once though dependent: lost"),
+    ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=2)
+    return closed(figure)
+
+
 def starts(schedules):
     """Start probabilities, and what each schedule pays at every ``j`` for its own measure.
 
@@ -494,6 +545,43 @@ def rates(x, lines, limits):
     axis.set(xlabel="$L / K$", ylabel="$K$ times the constant", xscale="log")
     axis.set_ylim(0, 1.3 * max(lines["TC-adaptive"]))
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=4)
+    return closed(figure)
+
+
+def steps(panels, *, xlabel, ylabel):
+    """Errors on a logarithmic axis that goes down to zero, each line where it is defined.
+
+    Parameters
+    ----------
+    panels : dict
+        From a title to ``{name of a look: (x, error, label)}``.
+    xlabel, ylabel : str
+        Labels of the axes.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    errors = np.concatenate([line[1] for lines in panels.values() for line in lines.values()])
+    # decades from the one that holds the least error to the one that holds the largest
+    low, high = np.floor(np.log10([errors[errors > 0].min(), errors.max()])).astype(int)
+    marks = (1,) if high - low > 2 else (1, 2, 5)
+    ticks = [0, *(m * 10.0**n for n in range(low, high + 1) for m in marks)]
+    figure, axes = grid(len(panels), 2, 3.1, sharey=True)
+    for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
+        for name, (x, error, label) in lines.items():
+            axis.plot(x, error, **look(name) | {"label": label}, clip_on=False)
+        axis.set(title=title, xlabel=xlabel, xscale="log")
+        axis.set_yscale("symlog", linthresh=10.0**low, linscale=0.5)
+        axis.set_ylim(0, 1.1 * errors.max())
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_locator(FixedLocator(ticks))
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_major_formatter("{x:g}")
+            side.set_minor_formatter(NullFormatter())
+    axes[0, 0].set_ylabel(ylabel)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=3)
     return closed(figure)
 
 

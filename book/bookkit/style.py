@@ -29,6 +29,10 @@ _LOOKS = {
     "Chen, Cong, Li": ("#882255", "P", "-"),
     "one block": ("#332288", "*", "-"),
     "one block, coins": ("#332288", "H", ":"),
+    "best order": ("#AA4499", ">", "-"),
+    "dilated groups": ("#DDAA33", "x", "--"),
+    "blocks": ("#44AA99", "P", "-"),
+    "fewer calls": ("#999933", "v", "--"),
 }
 
 

@@ -240,8 +240,8 @@ class _MixedCodes:
 def tc_upper_bound(length: int, steps: int) -> float:
     r"""An upper bound on the minimax constant for total correlation, in closed form.
 
-    .. math:: c^*_{TC} \le \frac{1}{2(K-1)}\, g\Bigl(\frac{K-1}{L-1}\Bigr), \qquad
-              g(x) = -W_{-1}\bigl(-x\, e^{1/2 - \gamma - x}\bigr) - x ,
+    .. math:: c^*_{TC} \le \frac{1}{2(K-1)}\, \psi\Bigl(\frac{K-1}{L-1}\Bigr), \qquad
+              \psi(x) = -W_{-1}\bigl(-x\, e^{1/2 - \gamma - x}\bigr) - x ,
 
     with the lower branch of Lambert's function and Euler's constant :math:`\gamma`; and at most 1.
     It is the root of :math:`2(K-1)\,c = \log(1 + 2c\,(L-1)) + \gamma - 1/2`, so never above
@@ -271,9 +271,9 @@ def tc_upper_bound(length: int, steps: int) -> float:
 def dtc_upper_bound(length: int, steps: int) -> float:
     r"""An upper bound on the minimax constant for dual total correlation, in closed form.
 
-    The least of two, and of ``L - 1``. With :math:`g` as for ``tc_upper_bound``,
+    The least of two, and of ``L - 1``. With :math:`\psi` as for ``tc_upper_bound``,
     :math:`c^*_{DTC} \le c' / (1 - 2c')` where
-    :math:`c' = g\bigl(\frac{K-2}{L-2}\bigr) / (2(K-2)) < 1/2`, which is near for many steps; and
+    :math:`c' = \psi\bigl(\frac{K-2}{L-2}\bigr) / (2(K-2)) < 1/2`, which is near for many steps; and
     :math:`c^*_{DTC} \le \varphi((K-1)/\log L)` with :math:`\varphi(a) = a(e^{1/a} - 1) - 1`.
 
     Parameters
@@ -301,9 +301,9 @@ def dtc_upper_bound(length: int, steps: int) -> float:
 def both_upper_bound(length: int, steps: int) -> float:
     r"""An upper bound on the minimax constant for the smaller of the two correlations.
 
-    The least of two, and of ``L - 1``, for :math:`r_j = \min(j, L-j)`. With :math:`g` as for
-    ``tc_upper_bound``, :math:`c^* \le c' / (1 - 2c')` where
-    :math:`c' = g\bigl(\frac{K-2}{L-2}\bigr) / (K-2) < 1/2`, which is near for many steps; and
+    The least of two, and of ``L - 1``, for :math:`r_j = \min(j, L-j)`. With :math:`\psi` as for
+    ``tc_upper_bound``, :math:`c^* \le 2c' / (1 - 4c')` where
+    :math:`c' = \psi\bigl(\frac{K-2}{L-2}\bigr) / (2(K-2)) < 1/4`, which is near for many steps; and
     :math:`c^* \le \varphi((K-2)/(2 \log(L/2)))` with :math:`\varphi(a) = a(e^{1/a} - 1) - 1`.
 
     Parameters
@@ -329,7 +329,7 @@ def both_upper_bound(length: int, steps: int) -> float:
 
 
 def _root(starts: int, positions: int) -> float:
-    """g(x) / starts at x = starts / positions: the root of starts c = log(1 + positions c) + const.
+    """Solve starts c = log(1 + positions c) + gamma - 1/2: psi(x) / starts, x = starts / positions.
 
     Infinite without starts. For x in (0, 1] the argument of W stays off its branch point.
     """
@@ -341,7 +341,7 @@ def _root(starts: int, positions: int) -> float:
 
 
 def _from_both_ends(length: int, steps: int, share: float) -> float:
-    """c' / (1 - 2c'), c' = share * g(x) / (K-2), x = (K-2) / (L-2); infinite from c' = 1/2 on."""
+    """c' / (1 - 2c'), c' = share * psi(x) / (K-2), x = (K-2) / (L-2); infinite from c' = 1/2 on."""
     pace = share * _root(steps - 2, length - 2) if steps > 2 else np.inf
     return pace / (1 - 2 * pace) if pace < 0.5 else np.inf
 
