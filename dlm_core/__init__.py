@@ -41,6 +41,8 @@ _MODULES = {
         "tc_adaptive_nll",
         "tc_lower_bound",
         "tc_upper_bound",
+        "worst_kl",
+        "worst_profile",
     ],
     "information": [
         "Estimate",
@@ -65,6 +67,7 @@ _MODULES = {
         "Geometric",
         "Minimax",
         "OptimalForProfile",
+        "Robust",
         "Schedule",
         "ShiftedEqual",
         "Spread",

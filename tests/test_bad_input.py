@@ -31,6 +31,7 @@ SECONDS, GIGABYTES = 5, 2
 # --- what is right: for each callable, arguments that it takes ---
 
 PROFILE = dlm.InformationProfile([1.0, 0.5, 0.25, 0.2, 0.1, 0.05])
+BAND = dlm.ProfileBand(6, [0, 2, 5], [1.0, 0.4, 0.1], [1.0, 0.5, 0.2], 0.9)
 ESTIMATED = dlm.EstimatedProfile([1.0, 0.6, 0.5, 0.2, 0.1, 0.1], [0.1] * 6, 100)
 BITS = np.random.default_rng(0).integers(0, 2, (60, 3))
 TRANSITION = [[0.9, 0.1], [0.2, 0.8]]
@@ -58,6 +59,7 @@ SCHEDULES = {
     "Minimax": (dlm.Minimax, {**SIX, "measure": "tc"}),
     "BestDeterministic": (dlm.BestDeterministic, {**SIX, "measure": "dtc"}),
     "OptimalForProfile": (dlm.OptimalForProfile, {"profile": PROFILE, "steps": 2}),
+    "Robust": (dlm.Robust, {"band": BAND, "steps": 2}),
     "FixedSizes": (dlm.FixedSizes, {"sizes": [2, 4]}),
     "Systematic": (
         dlm.Systematic,
@@ -122,6 +124,21 @@ def _of_information():
     yield "EstimatedProfile.from_draws", dlm.EstimatedProfile.from_draws, {"draws": draws}
     yield "EstimatedProfile.estimate", ESTIMATED.estimate, {"weights": [1.0] * 6}
     yield "EstimatedProfile.price", ESTIMATED.price, {"schedule": dlm.Equal(6, 2)}
+    yield "EstimatedProfile.band", ESTIMATED.band, {"confidence": 0.9, "levels": [0, 5]}
+    limits = {"lower": [1.0, 0.4, 0.1], "upper": [1.0, 0.5, 0.2]}
+    known = {"length": 6, "levels": [0, 2, 5], **limits, "confidence": 0.9, "note": "by hand"}
+    yield "ProfileBand", dlm.ProfileBand, known
+    yield "ProfileBand.from_dict", dlm.ProfileBand.from_dict, {"d": BAND.to_dict()}
+    exact = {"profile": PROFILE, "levels": [0, 2, 5]}
+    yield "ProfileBand.from_profile", dlm.ProfileBand.from_profile, exact
+    measured = {"length": 6, "levels": [0, 5], "confidence": 0.9, "most": 2.0}
+    found = [dlm.Estimate(1.0, 0.1, 20), dlm.Estimate(0.2, 0.1, 20)]
+    from_estimates = {**measured, "estimates": found}
+    yield "ProfileBand.from_estimates", dlm.ProfileBand.from_estimates, from_estimates
+    draws = {**measured, "samples": [[1.0, 1.1, 0.9], [0.1, 0.2]], "method": "bernstein"}
+    yield "ProfileBand.from_samples", dlm.ProfileBand.from_samples, draws
+    yield "ProfileBand.contains", BAND.contains, {"profile": PROFILE}
+    yield "ProfileBand.coarsen", BAND.coarsen, {"levels": 2}
 
 
 def _of_error():
@@ -130,6 +147,9 @@ def _of_error():
     joint = np.full((2, 2, 2), 0.125)
     by_enumeration = {"p": joint, "sizes": [1, 2]}
     yield "expected_kl_by_enumeration", dlm.expected_kl_by_enumeration, by_enumeration
+    worst = {"schedule": schedule, "band": BAND, "budgets": {"tc": 3.0}}
+    yield "worst_kl", dlm.worst_kl, worst
+    yield "worst_profile", dlm.worst_profile, {**worst, "budgets": [("dtc", 3.0)]}
     yield "price_weights", dlm.price_weights, {"schedule": schedule}
     measured = {"nelbo": 3.0, "first": 1.0}
     yield "tc_adaptive_nll", dlm.tc_adaptive_nll, {**SIX, **measured}

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracles import compositions, p_value, residual_by_definition
 
-from dlm_core import EstimatedProfile, InformationProfile, exact, testing
+from dlm_core import EstimatedProfile, InformationProfile, ProfileBand, exact, testing
 from dlm_core.schedules import (
     BestDeterministic,
     Cosine,
@@ -28,6 +28,7 @@ from dlm_core.schedules import (
     Geometric,
     Minimax,
     OptimalForProfile,
+    Robust,
     Schedule,
     ShiftedEqual,
     Systematic,
@@ -49,6 +50,7 @@ def with_all_kinds():
     yield from (kind(7, 3, np.arange(1.0, 7.0)) for kind in (BestDeterministic, Minimax))
     yield from (Systematic(starts), Systematic(starts, stratified=True))
     yield OptimalForProfile(InformationProfile(np.linspace(1, 0, 7) ** 2), 3)
+    yield Robust(ProfileBand(7, [0, 2, 5], [1, 0.5, 0.1], [1, 0.6, 0.2], 0.9, "by hand"), 3)
     yield FixedSizes([2, 4, 1])
     yield ShiftedEqual(7, 4, restarts=[(2, 1), (3, 2)])
     yield from (kind(1, 1) for kind in BY_SHAPE)
@@ -285,7 +287,7 @@ def test_laws_too_long_to_list_are_refused(kind):
 def has_any_length(schedule):
     """Whether the kind can be made longer: it knows nothing of one length alone."""
     return not (
-        isinstance(schedule, OptimalForProfile)
+        isinstance(schedule, OptimalForProfile | Robust)
         or isinstance(getattr(schedule, "measure", ""), np.ndarray)
         or getattr(schedule, "restarts", ())
     )

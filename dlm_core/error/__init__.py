@@ -29,6 +29,7 @@ from dlm_core.error.price import (
     shifted_equal_tail,
     tc_adaptive_nll,
 )
+from dlm_core.error.worst import worst_kl, worst_profile
 
 __all__ = [
     "Bound",
@@ -59,4 +60,6 @@ __all__ = [
     "tc_adaptive_nll",
     "tc_lower_bound",
     "tc_upper_bound",
+    "worst_kl",
+    "worst_profile",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import log, sqrt
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,27 @@ __all__ = ["ProfileBand"]
 _ROUNDING = 1e-11
 _T = "Student t, asymptotic"
 _BERNSTEIN = "empirical Bernstein, any number of draws"
+
+
+class Layers(NamedTuple):
+    r"""A band cut at all its limits into layers of nats, made by ``ProfileBand.layers``.
+
+    A falling curve is :math:`h_j = \int 1\{j < D(s)\}\, ds`, :math:`D(s)` the number of positions
+    where it exceeds ``s``; it lies in the band if :math:`D(s)` lies in a window for every ``s``,
+    and the window is the same within a layer.
+
+    Attributes
+    ----------
+    nats : ndarray, shape (n,)
+        How thick each layer is, from the lowest to the highest; positive.
+    first, last : ndarray of int, shape (n,)
+        The window: the least and the largest :math:`D` in 0, ..., L. Neither rises from a layer to
+        the next.
+    """
+
+    nats: FloatArray
+    first: IntArray
+    last: IntArray
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -323,7 +344,7 @@ class ProfileBand:
             return cls.from_estimates(length, levels, found, confidence, most)
         if most is None:
             raise ValueError("most must be given for 'bernstein': the most that a draw can be")
-        most = number("most", most, 0)
+        most = _largest("most", most)
         outside = [x for x in draws if x.min() < 0 or x.max() > most]
         if outside:
             x = outside[0]
@@ -359,7 +380,7 @@ class ProfileBand:
                 f"{levels[i]} was found to be at most {upper[i]:.6g}"
             )
         if most is not None:
-            most = number("most", most, 0)
+            most = _largest("most", most)
             if levels.size == 0 or levels[0] > 0:
                 levels = np.append(0, levels)
                 lower, upper = np.append(0.0, lower), np.append(most, upper)
@@ -379,6 +400,18 @@ class ProfileBand:
         table_fits(f"a curve of length {self.length}", 8 * self.length)
         nearest = np.searchsorted(self.levels, np.arange(self.length), side="right") - 1
         return frozen(self.upper[nearest])
+
+    @cached_property
+    def layers(self) -> Layers:
+        """Layers: what the band allows a curve to be at each height; at most ``2m`` of them."""
+        heights = np.unique(np.concatenate([[0.0], self.lower, self.upper]))
+        # how many levels have a limit above the foot of each layer
+        foot = heights[:-1]
+        low = self.lower.size - np.searchsorted(self.lower[::-1], foot, side="right")
+        high = self.upper.size - np.searchsorted(self.upper[::-1], foot, side="right")
+        first = np.append(0, self.levels + 1)[low]
+        last = np.append(self.levels, self.length)[high]
+        return Layers(frozen(np.diff(heights)), frozen(first), frozen(last))
 
     def contains(self, profile: InformationProfile) -> bool:
         """Whether a profile lies in the band, up to rounding (1e-11 of the larger of 1 and h_0).
@@ -503,6 +536,14 @@ def _limits(name: str, value: object, levels: IntArray) -> FloatArray:
         wrong = limits.min() if limits.min() < 0 else limits.max()
         raise ValueError(f"{name} must lie in [0, {MOST_NATS:g}], got {wrong}")
     return limits
+
+
+def _largest(name: str, value: object) -> float:
+    """What no entropy exceeds."""
+    most = number(name, value, 0)
+    if most > MOST_NATS:
+        raise ValueError(f"{name} must lie in [0, {MOST_NATS:g}], got {most}")
+    return most
 
 
 def _several(name: str, value: object, levels: IntArray) -> list[Any]:

@@ -5,6 +5,7 @@ from dlm_core.schedules.base import Schedule, measure_weights, residuals
 from dlm_core.schedules.fixed import Cosine, Equal, FixedSizes, Geometric
 from dlm_core.schedules.minimax import Minimax
 from dlm_core.schedules.optimal import BestDeterministic, OptimalForProfile
+from dlm_core.schedules.robust import Robust
 from dlm_core.schedules.spread import Spread
 from dlm_core.schedules.systematic import ShiftedEqual, Systematic, to_systematic
 
@@ -17,6 +18,7 @@ __all__ = [
     "Geometric",
     "Minimax",
     "OptimalForProfile",
+    "Robust",
     "Schedule",
     "ShiftedEqual",
     "Spread",

@@ -1,0 +1,116 @@
+r"""The largest error of a schedule on all profiles of a band, in closed form.
+
+With :math:`h_j = \int 1\{j < D(s)\}\, ds`, :math:`D(s)` the number of positions where the curve
+exceeds ``s``, the error law reads :math:`E\,KL = \int V_{D(s)}\, ds`, where :math:`V_j = E[W_j]`
+and :math:`V_0 = V_L = 0`. A band lets :math:`D(s)` lie anywhere in a window
+(``ProfileBand.layers``), so that the largest error is a sum of window maxima. Both ends of the
+windows fall as ``s`` rises; so do the least places where the maxima are attained, and they
+describe a curve of the band.
+"""
+
+import numpy as np
+
+from dlm_core._check import instance, table_fits
+from dlm_core.information._largest import Largest, curve_of, largest_value
+from dlm_core.information.band import ProfileBand
+from dlm_core.information.profile import InformationProfile
+from dlm_core.schedules._budgets import Budgets, budget_weights, checked_budgets
+from dlm_core.schedules.base import Schedule
+
+__all__ = ["worst_kl", "worst_profile"]
+
+
+def worst_kl(schedule: Schedule, band: ProfileBand, budgets: Budgets = None) -> float:
+    r"""The largest expected error of a schedule on all profiles of a band.
+
+    .. math:: \max_h \sum_{j=1}^{L-1} (h_{j-1} - h_j)\, E[W_j]
+        = \int_0^\infty \max_{D_{lo}(s) \le d \le D_{hi}(s)} V_d \; ds ,
+
+    a sum over the layers of the band (theorem "worst case" of the book). Budgets
+    :math:`\sum_j r_j \Delta_j \le R` add a multiplier each: the least over :math:`\mu \ge 0` of
+    :math:`\mu R + \int \max_d (V_d - \mu r_d)\, ds`, found by cutting planes. Time
+    :math:`O(L \log L)` beside that of ``schedule.residual``; with budgets, for each of some 10 to
+    50 rounds.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        The law of the sizes.
+    band : ProfileBand
+        What is known of the profile, of the same length.
+    budgets : mapping or iterable of pairs, optional
+        Further bounds, as ``{"tc": 3.0}`` or as pairs of a measure and nats where the measure is
+        an array: :math:`\sum_j r_j \Delta_j \le R`, which is a bound on TC, on DTC or on their sum
+        for the measures of these names, and follows from one on :math:`\min(TC, DTC)` and
+        :math:`TC \cdot DTC / (TC + DTC)` for the other two.
+
+    Returns
+    -------
+    float
+        In nats: at least the error on every profile that the band and the budgets allow, and
+        attained by ``worst_profile``.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of another type.
+    ValueError
+        If the lengths differ, a budget is negative or its measure unknown, or no profile of the
+        band meets the budgets.
+
+    Examples
+    --------
+    >>> from dlm_core.schedules import Equal
+    >>> band = ProfileBand(8, levels=[0, 4, 7], lower=[1.0, 0.4, 0.1], upper=[1.0, 0.4, 0.1])
+    >>> round(worst_kl(Equal(8, 2), band), 6)
+    2.7
+    >>> round(worst_kl(Equal(8, 2), band, {"tc": 4.0}), 6)
+    1.6
+    """
+    return _worst(schedule, band, budgets).value
+
+
+def worst_profile(
+    schedule: Schedule, band: ProfileBand, budgets: Budgets = None
+) -> InformationProfile:
+    """A profile of the band on which a schedule has its largest error.
+
+    Without budgets a staircase whose steps lie where ``schedule.residual`` is largest within each
+    window; with budgets a mixture of a few of them that meets the budgets.
+
+    Parameters
+    ----------
+    schedule, band, budgets
+        As in ``worst_kl``.
+
+    Returns
+    -------
+    InformationProfile
+        In the band; ``expected_kl(schedule, profile)`` is ``worst_kl``, up to rounding.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in ``worst_kl``.
+
+    Examples
+    --------
+    >>> from dlm_core.schedules import Equal
+    >>> band = ProfileBand(8, levels=[0, 4, 7], lower=[1.0, 0.4, 0.1], upper=[1.0, 0.4, 0.1])
+    >>> worst_profile(Equal(8, 2), band).conditional_entropy
+    array([1. , 0.4, 0.4, 0.4, 0.4, 0.1, 0.1, 0.1])
+    """
+    return curve_of(_worst(schedule, band, budgets).falls, band)
+
+
+def _worst(schedule: Schedule, band: ProfileBand, budgets: Budgets) -> Largest:
+    instance("schedule", schedule, Schedule)
+    instance("band", band, ProfileBand)
+    if schedule.length != band.length:
+        raise ValueError(
+            f"schedule and band must have the same length, got {schedule.length} and {band.length}"
+        )
+    pairs = checked_budgets(budgets)
+    table_fits(f"the worst case of length {band.length}", 64 * (2 + len(pairs)) * band.length)
+    residual = np.concatenate([[0.0], schedule.residual, [0.0]])
+    return largest_value(residual, band, *budget_weights(pairs, band.length))
