@@ -10,6 +10,7 @@ from matplotlib.ticker import (
     LogLocator,
     MaxNLocator,
     NullFormatter,
+    NullLocator,
     PercentFormatter,
     ScalarFormatter,
 )
@@ -832,10 +833,18 @@ def levels_worth(panels):
         axis.set(ylim=(least, 1.3 * np.max(above)))
         axis.set_xticks(levels, [str(n) for n in levels], minor=False)
         axis.xaxis.set_minor_formatter(NullFormatter())
+        _plain_numbers(axis.yaxis)
     axes[0, 0].set_ylabel("nats")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=4)
     return closed(figure)
+
+
+def _plain_numbers(axis):
+    """Ticks at round numbers of a logarithmic axis that spans little more than a decade."""
+    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(ScalarFormatter())
+    axis.set_minor_locator(NullLocator())
 
 
 def certificates(panels):
@@ -866,7 +875,7 @@ def certificates(panels):
         axis.set(title=title, xlabel="passes a level", xscale="log", yscale="log")
         axis.set_xticks(passes, [str(n) for n in passes], minor=False)
         axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.yaxis.set_minor_formatter(ScalarFormatter())
+        _plain_numbers(axis.yaxis)
     axes[0, 0].set_ylabel("nats")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=2)
