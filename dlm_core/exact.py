@@ -1,4 +1,4 @@
-r"""The two adaptive schedules in rational arithmetic, as their recursions define them.
+r"""The adaptive schedules and random codes in rational arithmetic, as recursions define them.
 
 The recursions are re-derived from the stated properties of Zhao and Cai, arXiv 2602.20126.
 
@@ -19,6 +19,7 @@ from dlm_core._check import instance, integer, listable, shape
 __all__ = [
     "dtc_coefficient",
     "dtc_law",
+    "random_code_curve",
     "reciprocal_law",
     "reversed_law",
     "residual",
@@ -219,6 +220,46 @@ def residual(law: Law) -> list[Fraction]:
                 mean[j - 1] += chance * (start + size - j)
             start += size
     return mean
+
+
+def random_code_curve(length: int, dimension: int, alphabet_size: int) -> list[Fraction]:
+    r"""The mean information profile of random linear codes, in units of ``log q``.
+
+    The code is spanned by the ``d`` rows of a uniformly random ``d`` by ``L`` matrix over the field
+    of ``q`` elements. Position ``t`` is new unless its column lies in the span of ``t`` others, so
+    :math:`h_t / \log q = 1 - \mathbb{E}\, q^{\mathrm{rank}_t - d}`, and the rank grows by one
+    with probability :math:`1 - q^{\mathrm{rank}_t - d}`.
+
+    Parameters
+    ----------
+    length, dimension : int
+        At least 1; together with ``alphabet_size`` small.
+    alphabet_size : int
+        The number of elements of the field, which is not checked to be a prime power.
+
+    Returns
+    -------
+    list of Fraction
+        Entry ``t`` is for ``t`` known positions, ``0 <= t < L``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no integer or too small, or the three are too large.
+    """
+    length, dimension = integer("length", length, 1), integer("dimension", dimension, 1)
+    q = integer("alphabet_size", alphabet_size, 2)
+    _workable("length**2 dimension**2 log2(q)", (length * dimension) ** 2 * q.bit_length())
+    none = Fraction(0)
+    ranks, curve = {0: Fraction(1)}, []
+    for _ in range(length):
+        known = {r: chance * Fraction(1, q ** (dimension - r)) for r, chance in ranks.items()}
+        curve.append(1 - sum(known.values(), none))
+        ranks = {
+            r: known.get(r, none) + ranks.get(r - 1, none) - known.get(r - 1, none)
+            for r in range(min(max(ranks) + 1, dimension) + 1)
+        }
+    return curve
 
 
 def _workable(name: str, work: int) -> None:

@@ -137,6 +137,37 @@ def sampler_law(p, order, sizes):
     return q
 
 
+def binary(stay):
+    """Transitions of a binary chain that stays with one probability."""
+    return np.array([[stay, 1 - stay], [1 - stay, stay]])
+
+
+# Transitions of chains: sticky, switching, lopsided, and one that cannot go everywhere at once.
+CHAINS = [
+    binary(0.9),
+    binary(0.2),
+    np.array([[0.7, 0.3], [0.05, 0.95]]),
+    np.array([[0.2, 0.8, 0.0], [0.0, 0.1, 0.9], [0.6, 0.2, 0.2]]),
+]
+
+
+def chain_table(transition, length):
+    """The joint table of a stationary chain, by its definition."""
+    transition = np.asarray(transition)
+    values, vectors = np.linalg.eig(transition.T)
+    law = np.real(vectors[:, np.argmin(abs(values - 1))])
+    table = law / law.sum()
+    for _ in range(length - 1):
+        table = table[..., np.newaxis] * transition
+    return table
+
+
+def kl_by_definition(p, order, sizes):
+    """The divergence from ``p`` of what is drawn in one order with given sizes."""
+    q = sampler_law(p, order, sizes)
+    return float(p[p > 0] @ np.log(p[p > 0] / q[p > 0]))
+
+
 def mixture_law(p, law):
     """The same, averaged over all orders and over a law of the sizes."""
     orders = list(permutations(range(p.ndim)))

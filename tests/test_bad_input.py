@@ -74,17 +74,22 @@ def _of_schedules():
         made = kind(**arguments)
         yield f"{name}.sample", made.sample, {"n": 2, "rng": rng()}
         yield f"{name}.coefficient", made.coefficient, {"measure": "tc"}
+        if made.length == 6:
+            yield f"{name}.spread", made.spread, {"profile": PROFILE}
     made = dlm.TCAdaptive(6, 2)
     for made in (dlm.TCAdaptive(6, 2), dlm.FixedSizes([2, 4]), dlm.Minimax(6, 2, "sum")):
         name = type(made).__name__
         yield f"{name}.sample_rows", made.sample_rows, {"lengths": [6, 6], "rng": rng()}
         yield f"{name}.resized", made.resized, {"length": 6}
     yield "Schedule.from_dict", dlm.Schedule.from_dict, {"d": made.to_dict()}
+    yield "Spread.quantile", made.spread(PROFILE).quantile, {"p": 0.5}
     yield "to_systematic", dlm.to_systematic, {"schedule": made}
     yield "measure_weights", dlm.measure_weights, {"measure": "tc", "length": 6}
     yield "residuals", dlm.residuals, {"sizes": [[2, 4], [3, 3]]}
     for name in ("tc_coefficient", "tc_law", "dtc_law", "dtc_coefficient", "reciprocal_law"):
         yield f"exact.{name}", getattr(exact, name), {"length": 6, "steps": 2}
+    code = {"length": 6, "dimension": 2, "alphabet_size": 7}
+    yield "exact.random_code_curve", exact.random_code_curve, code
 
 
 def _of_information():
@@ -146,6 +151,15 @@ def _of_error():
     yield "worst_kl", dlm.worst_kl, worst
     yield "worst_profile", dlm.worst_profile, {**worst, "budgets": [("dtc", 3.0)]}
     yield "price_weights", dlm.price_weights, {"schedule": schedule}
+    measured = {"nelbo": 3.0, "first": 1.0}
+    yield "tc_adaptive_nll", dlm.tc_adaptive_nll, {**SIX, **measured}
+    yield "shifted_equal_price", dlm.shifted_equal_price, {**SIX, "first": 1.0, "tail": 0.5}
+    yield "shifted_equal_tail", dlm.shifted_equal_tail, SIX
+    wanted = {"precision": 0.5, "confidence": 0.9}
+    fresh = {**wanted, "schedule": schedule, "standard_deviations": [0.1] * 6, "what": "nll"}
+    yield "passes_for", dlm.passes_for, fresh
+    paired = {**wanted, "schedule": dlm.Equal(6, 2), "standard_deviations": [0.1] * 2}
+    yield "paired_passes_for", dlm.paired_passes_for, paired
     yield "certificate", dlm.certificate, {"schedule": schedule, "profile": PROFILE}
     known = {"total_correlation": 1.0, "dual_total_correlation": 0.5}
     both = {"schedules": [schedule, dlm.Equal(6, 2)], "standard_errors": 2.0}
@@ -159,11 +173,25 @@ def _of_error():
     yield "ErrorCurve.steps_for", curve.steps_for, {"target_error": 0.1}
     for name in dlm.__all__:
         if name.endswith("_bound"):
-            yield name, getattr(dlm, name), {"length": 20, "steps": 5}
+            codes = {"alphabet_size": 2, "measure": "tc"} if name.startswith("small") else {}
+            yield name, getattr(dlm, name), {"length": 20, "steps": 5, **codes}
+    blocks = {"transition": TRANSITION, "block": 6, "blocks": 2}
+    yield "chain_block_profiles", dlm.chain_block_profiles, blocks
+    profiles = [PROFILE, PROFILE]
+    yield "block_kl", dlm.block_kl, {"schedules": both["schedules"], "profiles": profiles}
+    yield "allocate_steps", dlm.allocate_steps, {"profiles": profiles, "steps": 4}
     measured = {"target": LAW, "schedule": schedule, "n": 2, "generator": 0, "progress": False}
     yield "monte_carlo_kl", dlm.monte_carlo_kl, measured
     small = dlm.Product([[0.5, 0.5]] * 3)
     yield "mixture_kl", dlm.mixture_kl, {"target": small, "schedule": dlm.Equal(3, 2)}
+
+
+def _of_orders():
+    yield "tree_depth_order", dlm.tree_depth_order, {"length": 6, "edges": [[0, 1], [1, 2]]}
+    chain = {"transition": TRANSITION, "length": 6, "steps": 2}
+    yield "best_chain_order", dlm.best_chain_order, chain
+    given = {"transition": TRANSITION, "order": [1, 3, 0, 2], "sizes": [2, 2]}
+    yield "chain_order_kl", dlm.chain_order_kl, given
 
 
 def _of_targets():
@@ -215,6 +243,7 @@ ROOMS = {
     "schedules": _of_schedules,
     "information": _of_information,
     "error": _of_error,
+    "orders": _of_orders,
     "targets": _of_targets,
     "sampler": _of_sampler,
 }
@@ -225,7 +254,9 @@ NOT_CALLED = {
     "Certificate",
     "Comparison",
     "Generation",
+    "PlannedOrder",
     "Schedule",
+    "Spread",
     "Steps",
     "Target",
 }
@@ -390,7 +421,14 @@ def try_all(room):
     return calls, problems
 
 
-FEWEST = {"schedules": 7000, "information": 3500, "error": 3000, "targets": 3300, "sampler": 2700}
+FEWEST = {
+    "schedules": 7000,
+    "information": 3500,
+    "error": 3000,
+    "orders": 600,
+    "targets": 3300,
+    "sampler": 2700,
+}
 
 
 @pytest.mark.parametrize("room", ROOMS)

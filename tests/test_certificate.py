@@ -3,7 +3,6 @@
 import copy
 import json
 import pickle
-from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from dlm_core import Estimate, EstimatedProfile, InformationProfile
 from dlm_core.error import (
     Steps,
-    bounds,
     certificate,
     compare,
     error_curve,
@@ -500,62 +498,8 @@ def test_a_comparison_is_one_table():
         compare([])
 
 
-def largest(bound, length):
-    """The largest value of a function of beta: a grid of the logarithm, then golden sections."""
-    low, high = Decimal("1e-6").ln(), Decimal(10 * length).ln()
-    grid = [low + (high - low) * i / 40 for i in range(41)]
-    best = max(range(41), key=lambda i: bound(grid[i].exp()))
-    low, high = grid[max(best - 1, 0)], grid[min(best + 1, 40)]
-    for _ in range(45):
-        step = (high - low) * Decimal("0.6180339887498949")
-        if bound((high - step).exp()) < bound((low + step).exp()):
-            low = high - step
-        else:
-            high = low + step
-    return bound(low.exp())
-
-
-@pytest.mark.parametrize(("length", "steps"), [(12, 5), (40, 10), (30, 3)])
-def test_closed_bounds_to_the_last_digit(length, steps):
-    """Each formula once more, in 30 digits, from its docstring."""
-    with localcontext() as context:
-        context.prec = 30
-        gamma = Decimal("0.577215664901532860606512090082402431")
-        n, k = Decimal(length), Decimal(steps)
-
-        def tc_below(beta):
-            h = sum(1 / (m + beta) for m in range(1, length + 1))
-            blocks = k * (1 - (beta / (n + beta)) ** (1 / k))
-            return (h - blocks) / (h - n / (n + beta))
-
-        def dtc_below(beta):
-            g = sum(1 / (m + beta) for m in range(length))
-            blocks = k * (((n + beta) / beta) ** (1 / k) - 1)
-            return (blocks - g) / (g - n / (n - 1 + beta))
-
-        def phi(a):
-            return a * ((1 / a).exp() - 1) - 1
-
-        expected = {
-            "tc_lower_bound": largest(tc_below, length),
-            "dtc_lower_bound": largest(dtc_below, length),
-            "tc_upper_bound": ((2 * n - 1).ln() + gamma - Decimal("0.5")) / (2 * (k - 1)),
-            "dtc_upper_bound": phi((k - 1) / n.ln()),
-            "both_upper_bound": phi((k - 2) / (2 * (n / 2).ln())),
-        }
-        expected["tc_upper_bound"] = min(expected["tc_upper_bound"], Decimal(1))
-        expected["both_upper_bound"] = min(expected["both_upper_bound"], n - 1)
-    for name, value in expected.items():
-        found = getattr(bounds, name)(length, steps)
-        assert found == pytest.approx(float(value), rel=1e-14, abs=1e-14), name
-
-
-def test_bounds_at_the_ends():
+def test_nothing_is_lost_on_one_token():
     assert guarantee.certificate(Equal(1, 1), total_correlation=0.0).value == 0.0
-    for length in (2, 30, 2000):
-        for name in ("tc_lower_bound", "dtc_lower_bound"):
-            assert getattr(bounds, name)(length, length) < 1e-12
-            assert getattr(bounds, name)(1, 1) == 0.0
 
 
 def test_a_function_does_not_choose_and_price_on_one_estimate():

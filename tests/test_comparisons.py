@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import brentq
+from oracles import compositions, residual_by_definition
+from scipy.optimize import brentq, linprog
 
-from dlm_core import InformationProfile
+from dlm_core import InformationProfile, ProfileBand, Robust
 from dlm_core.error import expected_kl
 from dlm_core.schedules import (
     BestDeterministic,
@@ -13,6 +14,7 @@ from dlm_core.schedules import (
     Equal,
     Geometric,
     Minimax,
+    OptimalForProfile,
     TCAdaptive,
 )
 
@@ -131,3 +133,111 @@ def test_longer_sequences_are_not_easier(measure):
     for steps in (1, 2, 5, 11):
         constants = [Minimax(n, steps, measure).constant for n in range(steps, 16)]
         assert (np.diff(constants) >= -1e-12).all()
+
+
+def mean_pace(theta):
+    """The mean of u* over [0, theta]: by the trapezia between its kinks."""
+    kinks = np.append(np.arange(np.floor(2 * theta) + 1) / 2, theta)
+    n = np.floor(2 * kinks) + 1
+    u = 1 / n + (2 * kinks - (n - 1)) * (1 / (n + 1) - 1 / n)
+    return np.trapezoid(u, kinks) / theta
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_limits_at_a_fixed_share_of_the_length(share):
+    length = 20_000
+    steps = int(share * length)
+    theta = brentq(lambda x: mean_pace(x) - share, 1e-3, 1e3)
+    for measure, times in (("tc", 1), ("dtc", 1), ("min", 2)):
+        found = length * Minimax(length, steps, measure).constant
+        assert found == pytest.approx(times * theta, rel=2e-3)
+    theta = brentq(lambda x: np.log1p(x) / x - share, 1e-3, 1e3)
+    found = length * TCAdaptive(length, steps).constant
+    assert found == pytest.approx(theta, rel=5e-3)
+    assert mean_pace(np.sqrt(2)) == pytest.approx(0.5, rel=1e-12)
+
+
+@pytest.mark.parametrize("steps", [1000, 3000])
+def test_second_order_of_the_minimax_constants(steps):
+    length = 100_000
+    ell = np.log(length / steps)
+    for measure, times in (("tc", 2), ("dtc", 2), ("min", 1)):
+        z = times * steps * Minimax(length, steps, measure).constant
+        assert 0.06 < z - np.log1p(z * length / steps) < np.euler_gamma - 0.5 + 0.02
+        assert ell + np.log(ell) < z < ell + np.log(ell) + 0.5
+
+
+@pytest.mark.parametrize(("length", "steps", "more"), [(6, 2, 2), (7, 3, 3), (8, 6, 1)])
+def test_who_is_optimal_early_gains_nothing_later(length, steps, more):
+    """The least promise at K' for one at K, by a linear program over all laws."""
+    stopped, on = [], []
+    for sizes in compositions(length, steps):
+        for tail in compositions(sizes[-1], min(sizes[-1], 1 + more)):
+            stopped.append(residual_by_definition(sizes))
+            on.append(residual_by_definition(sizes[:-1] + tail))
+    stopped, on = np.array(stopped).T, np.array(on).T
+    left = length - np.arange(1.0, length)
+    one, zero = np.ones(stopped.shape[1]), np.zeros(length - 1)
+    above = np.block([[stopped, zero[:, None]], [on, -left[:, None]]])
+    best = Minimax(length, steps, "tc").constant
+    for promise in (best, 1.3 * best, 0.5 + best / 2):
+        most = np.append(promise * left * (1 + 1e-12), zero)
+        cost = np.append(0 * one, 1)
+        total = np.append(one, 0)[None]
+        found = linprog(cost, above, most, total, [1.0], method="highs").fun
+        assert found >= (1 - promise) * best * (1 - 1e-9)
+        if promise == best:
+            assert found == pytest.approx(best, rel=1e-9)
+
+
+@pytest.mark.parametrize(("length", "steps"), [(6, 2), (12, 4), (60, 30)])
+def test_regret_is_largest_on_codes(length, steps):
+    schedule = Minimax(length, steps, np.ones(length - 1))
+
+    def regret(profile):
+        best = OptimalForProfile(profile, steps)
+        spread = profile.conditional_entropy[0] - profile.conditional_entropy[-1]
+        return (expected_kl(schedule, profile) - expected_kl(best, profile)) / spread
+
+    codes = [InformationProfile.mds_code(length, d, 61) for d in range(1, length)]
+    assert max(map(regret, codes)) == pytest.approx(schedule.constant, rel=1e-12)
+    rng = np.random.default_rng(8)
+    for _ in range(20):
+        h = np.sort(rng.exponential(size=length) ** 3)[::-1]
+        assert regret(InformationProfile(h)) <= schedule.constant
+    lowest = length / (length - 1) * (length - steps) / (2 * steps)
+    assert lowest <= schedule.constant * (1 + 1e-12)
+    assert schedule.constant <= length / (2 * (steps - 1))
+
+
+def squared_sum(band):
+    return np.sqrt(-np.diff(band.lower) * np.diff(band.levels)).sum() ** 2
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_levels_are_worth_what_the_theorem_says(seed):
+    rng = np.random.default_rng(seed)
+    length, m = int(rng.integers(8, 40)), int(rng.integers(1, 6))
+    h = np.sort(rng.exponential(size=length) ** rng.integers(1, 5))[::-1]
+    inner = rng.choice(np.arange(1, length - 1), m - 1, replace=False)
+    band = ProfileBand.from_profile(InformationProfile(h), np.union1d([0, length - 1], inner))
+    steps = int(rng.integers(m + 1, length))
+    value = Robust(band, steps).value
+    assert value <= squared_sum(band) / (2 * (steps - m)) * (1 + 1e-9)
+    below = squared_sum(band) / (steps + m - 1) - (h[0] - h[-1])
+    assert value >= below / 2 * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("length", [2, 3, 4, 7, 16, 63, 64, 65, 200])
+def test_levels_at_powers_of_two_adapt_to_both_measures(length):
+    powers = 2 ** np.arange(length.bit_length())
+    left, right = powers - 1, length - powers
+    levels = np.unique(np.r_[left[2 * left < length], length // 2, right[2 * right > length]])
+    assert levels.size <= 2 * np.log2(length) + 2
+    rng = np.random.default_rng(length)
+    for concentration in (0.01, 0.1, 1.0):
+        for falls in rng.dirichlet(np.full(length - 1, concentration), 20):
+            profile = InformationProfile(np.append(np.cumsum(falls[::-1])[::-1], 0.0))
+            band = ProfileBand.from_profile(profile, levels)
+            least = min(profile.total_correlation, profile.dual_total_correlation)
+            assert squared_sum(band) <= (1 + np.log2(length)) * least * (1 + 1e-9)

@@ -13,13 +13,8 @@ from scipy.stats import chi2
 
 from dlm_core import InformationProfile, exact
 from dlm_core.error import (
-    both_upper_bound,
-    dtc_lower_bound,
-    dtc_upper_bound,
     error_curve,
     expected_kl,
-    tc_lower_bound,
-    tc_upper_bound,
 )
 from dlm_core.schedules import (
     DTCAdaptive,
@@ -702,31 +697,3 @@ def test_weights_of_any_scale():
 def test_rounding_does_not_add_up_over_wide_windows(measure):
     schedule = Minimax(20_000, 10, measure)
     assert schedule.coefficient(measure) == pytest.approx(schedule.constant, rel=1e-13, abs=0)
-
-
-@pytest.mark.parametrize("length", [1, 2, 3, 5, 10, 30, 100, 400, 2000])
-def test_explicit_bounds(length):
-    for steps in sorted({int(k) for k in np.geomspace(1, length, 8)} | {min(2, length)}):
-        constant = {t: Minimax(length, steps, t).constant for t in MEASURES}
-        slack = 1 + 1e-12
-        assert tc_lower_bound(length, steps) <= constant["tc"] * slack + 1e-15
-        assert dtc_lower_bound(length, steps) <= constant["dtc"] * slack + 1e-15
-        assert constant["tc"] <= tc_upper_bound(length, steps) * slack
-        assert constant["dtc"] <= dtc_upper_bound(length, steps) * slack
-        assert constant["min"] <= both_upper_bound(length, steps) * slack
-
-
-def test_lower_bound_is_sharp_between_the_extremes():
-    for length, steps in [(2000, 20), (2000, 100), (10_000, 200)]:
-        ratio = tc_lower_bound(length, steps) / Minimax(length, steps, "tc").constant
-        assert 0.9 < ratio <= 1
-
-
-@pytest.mark.parametrize(
-    "bound", [tc_lower_bound, dtc_lower_bound, tc_upper_bound, dtc_upper_bound, both_upper_bound]
-)
-def test_bounds_check_their_arguments(bound):
-    with pytest.raises(ValueError, match="steps"):
-        bound(4, 5)
-    with pytest.raises(TypeError, match="length"):
-        bound(4.0, 2)

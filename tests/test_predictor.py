@@ -452,3 +452,29 @@ class WithBuffer(torch.nn.Module):
 def test_a_module_with_buffers_alone_is_where_they_are():
     with pytest.raises(ValueError, match="predictor.device must be .* got 'meta'"):
         MaskPredictor(WithBuffer()).device  # noqa: B018
+
+
+def test_training_finds_the_product_of_the_conditional_marginals():
+    """A score for each masked sequence, position and symbol, trained on the exact expected loss."""
+    length, q = 3, 2
+    p = np.random.default_rng(4).dirichlet(np.ones(q**length)).reshape((q,) * length)
+    tokens = torch.cartesian_prod(*[torch.arange(q + 1)] * length)
+    tokens = tokens[(tokens == q).any(1)]
+    reveal = tokens == q
+    # the chance that the revealed tokens are these and the masked one at i is a
+    weights = torch.zeros(len(tokens), length, q, dtype=torch.float64)
+    for row, masked in enumerate(tokens.tolist()):
+        for word in np.ndindex(p.shape):
+            if all(seen in (q, letter) for seen, letter in zip(masked, word, strict=True)):
+                for i in np.flatnonzero(reveal[row]):
+                    weights[row, i, word[i]] += p[word]
+    scores = torch.zeros(weights.shape, dtype=torch.float64, requires_grad=True)
+    mass = weights.sum(2, keepdim=True).clamp(min=1e-9)
+    for _ in range(400):
+        loss = -(weights * scores.log_softmax(2)).sum()
+        (slope,) = torch.autograd.grad(loss, scores)
+        with torch.no_grad():
+            scores -= 2 * slope / mass
+    found = scores.detach().softmax(2)[reveal]
+    expected = Tabular.from_joint(p)(tokens, reveal).exp()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)

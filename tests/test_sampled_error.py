@@ -5,12 +5,21 @@ import pytest
 import torch
 from bookkit.examples import alternating
 from oracles import mixture_law, small_targets
+from scipy.stats import chi2
 
 from dlm_core import InformationProfile
 from dlm_core.error import expected_kl, mixture_kl, monte_carlo_kl
 from dlm_core.information import Estimate, total_correlation
 from dlm_core.sampler import log_likelihood
-from dlm_core.schedules import DTCAdaptive, Equal, FixedSizes, Minimax, Systematic, TCAdaptive
+from dlm_core.schedules import (
+    DTCAdaptive,
+    Equal,
+    FixedSizes,
+    Minimax,
+    ShiftedEqual,
+    Systematic,
+    TCAdaptive,
+)
 from dlm_core.targets import HiddenMarkov, MarkovChain, ReedSolomon, Repetition, Tabular
 
 torch.set_num_threads(1)
@@ -72,6 +81,24 @@ def test_the_standard_errors_are_honest():
     )
     assert abs(z.mean()) < 5 / np.sqrt(200)
     assert abs((z**2).mean() - 1) < 5 * np.sqrt(2 / 200)
+
+
+@pytest.mark.parametrize(
+    "schedule", [TCAdaptive(15, 5), Minimax(15, 5, "tc"), ShiftedEqual(15, 5)], ids=repr
+)
+def test_deviations_in_the_errors_of_the_law_are_those_of_independent_draws(schedule):
+    """Chi-square, two-sided, 1e-6 of false alarm: rows that share a phase would deviate less."""
+    code, repetitions, n, generator = ReedSolomon(15, 12, 4), 40, 256, seeded(11)
+    ends = {sizes: np.cumsum(sizes) for sizes in schedule.law()}
+    residual = np.array([min(end[end >= 12]) - 12 for end in ends.values()])
+    chance = np.array([*schedule.law().values()])
+    variance = np.log(16) ** 2 * (chance @ residual**2 - (chance @ residual) ** 2) / n
+    found = np.array(
+        [monte_carlo_kl(code, schedule, n, generator).value for _ in range(repetitions)]
+    )
+    squares = (found - expected_kl(schedule, code.profile())) ** 2 / variance
+    low, high = chi2.ppf([5e-7, 1 - 5e-7], repetitions)
+    assert low < squares.sum() < high
 
 
 def test_the_same_generator_gives_the_same_estimate():

@@ -1,6 +1,7 @@
 """The generation loop: laws of what it draws, and freedom from the defects of other loops."""
 
 import sys
+import time
 from itertools import pairwise, permutations
 
 import numpy as np
@@ -303,6 +304,32 @@ def test_planning_a_large_batch_takes_no_loop_over_rows(kind, ragged):
     plan(3)  # tables that are computed once
     few, many = (calls_made(lambda n=n: plan(n)) for n in (64, 256))
     assert many <= few + 100  # a loop would make one more for each of 192 rows
+
+
+@pytest.mark.parametrize("kind", [TCAdaptive, KINDS[3]], ids=["TC", "minimax"])
+def test_drawing_schedules_is_a_hundredth_of_the_work_of_a_small_transformer(kind):
+    """By the time of the process; a language model has a thousand times the work of this one."""
+    length, steps, n, width = 128, 8, 8, 128
+    layer = torch.nn.TransformerEncoderLayer(width, 4, batch_first=True, dropout=0.0)
+    body = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+    words, head = torch.nn.Embedding(257, width), torch.nn.Linear(width, 256)
+    schedule = kind(length, steps)
+
+    @torch.no_grad()
+    def predictor(tokens, reveal):
+        return head(body(words(tokens))[reveal]).log_softmax(-1)
+
+    predictor.mask_id = 256
+
+    def seconds(run):
+        start = time.process_time()
+        run()
+        return time.process_time() - start
+
+    schedule.sample_rows(np.full(n, length), 0)  # its table, once
+    drawing = seconds(lambda: [schedule.sample_rows(np.full(n, length), i) for i in range(10)])
+    generating = seconds(lambda: generate(predictor, schedule, n, seed=0))
+    assert 0 < drawing / 10 < 0.01 * generating
 
 
 @pytest.mark.parametrize("first_row", [0, 255, 2**40])

@@ -1,10 +1,12 @@
-"""Distributions small enough to enumerate: the running example of the book, and random ones."""
+"""Distributions of the book's examples: the running one, random ones, a puzzle, and real images."""
+
+from itertools import permutations, product
 
 import numpy as np
 
 from dlm_core._check import integer, number, numpy_generator
 
-__all__ = ["alternating", "random_joint"]
+__all__ = ["alternating", "digits", "digits_mixture", "random_joint", "sudoku_4x4"]
 
 
 def alternating(length=4, noise=0.1):
@@ -74,3 +76,86 @@ def random_joint(rng, shape, sparsity=0.0):
     keep[rng.integers(p.size)] = True
     p = np.where(keep, p, 0.0)
     return (p / p.sum()).reshape(shape)
+
+
+def sudoku_4x4():
+    """The solved 4x4 Sudokus: every row, column and quarter holds each of four symbols once.
+
+    Returns
+    -------
+    ndarray of int64, shape (288, 16)
+        One grid a row, its cells row by row, symbols from 0 to 3. The rows are sorted.
+    """
+    lines = list(permutations(range(4)))
+    grids = [
+        np.array(grid)
+        for grid in product(lines, repeat=4)
+        if all(len(set(column)) == 4 for column in zip(*grid, strict=True))
+    ]
+    quarters = [grid.reshape(2, 2, 2, 2).swapaxes(1, 2).reshape(4, 4) for grid in grids]
+    solved = [
+        grid
+        for grid, blocks in zip(grids, quarters, strict=True)
+        if (np.sort(blocks) == np.arange(4)).all()
+    ]
+    return np.array(solved, dtype=np.int64).reshape(-1, 16)
+
+
+def digits(seed=2026, fitted=1200):
+    """Handwritten digits, each pixel with ink or without: images to fit, and others to test on.
+
+    These are the 1,797 images of 8 x 8 pixels that scikit-learn ships, in random order. A pixel has
+    ink if it is at least half dark. The first one of the 64 is always empty and left out.
+
+    Parameters
+    ----------
+    seed : int
+        Of the order.
+    fitted : int
+        How many are to fit, 1 to 1,796.
+
+    Returns
+    -------
+    tuple of two Tensors of int64, shapes (fitted, 63) and (1797 - fitted, 63)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of range.
+    """
+    import torch
+    from sklearn.datasets import load_digits
+
+    seed, fitted = integer("seed", seed, 0), integer("fitted", fitted, 1, 1796)
+    ink = torch.from_numpy((load_digits().data >= 8).astype(np.int64))[:, 1:]
+    order = torch.randperm(len(ink), generator=torch.Generator().manual_seed(seed))
+    return ink[order[:fitted]], ink[order[fitted:]]
+
+
+def digits_mixture(seed=2026, classes=40):
+    """A mixture of products fitted to ``digits(seed)[0]``: a target, and a predictor of digits.
+
+    As a target of its own it is exact: samples, log-probabilities and conditional laws. As a
+    predictor of real digits it is a model, whose cross-entropies on images that it was not fitted
+    to bound their information profile from above.
+
+    Parameters
+    ----------
+    seed : int
+        Of the order of the images, and of the start of the fit.
+    classes : int
+        How many products are mixed.
+
+    Returns
+    -------
+    bookkit.mixtures.ProductMixture
+        Of length 63, with two symbols.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of range.
+    """
+    from bookkit.mixtures import ProductMixture
+
+    return ProductMixture.fit(digits(seed)[0], classes, seed)

@@ -5,12 +5,23 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+    PercentFormatter,
+    ScalarFormatter,
+)
 
 from bookkit.style import BOUND, INK, WIDTH, look
 from dlm_core.schedules import DTCAdaptive, TCAdaptive, measure_weights
 
 __all__ = [
+    "windows",
+    "levels_worth",
+    "certificates",
     "coverage",
     "curves",
     "frontier",
@@ -19,12 +30,16 @@ __all__ = [
     "mean_sizes",
     "measured",
     "needed",
+    "orders",
+    "promises",
     "rates",
     "residual_ratios",
     "reveal",
     "sandwich",
     "staircases",
     "starts",
+    "steps",
+    "strips",
     "words",
 ]
 
@@ -32,6 +47,12 @@ __all__ = [
 # schedules that are adapted to them.
 TC_COLOR = look(TCAdaptive)["color"]
 DTC_COLOR = look(DTCAdaptive)["color"]
+_BAND = "#D9D9D9"
+_CERTIFIED = {"color": "#994455", "marker": "o", "linestyle": "-"}
+_ACTUAL = {"color": "#004488", "marker": "s", "linestyle": "--"}
+_PLUG_IN = {"color": "#997700", "marker": "^", "linestyle": "-."}
+# Points of letters that are still read where a figure is shrunk to the width of a phone.
+_LARGE = 13
 
 
 def curves(x, panels, *, xlabel, bounds=(), xscale="log", yscale="log"):
@@ -88,36 +109,40 @@ def curves(x, panels, *, xlabel, bounds=(), xscale="log", yscale="log"):
 
 
 def information_areas(profiles):
-    """Information profiles as bars, with total and dual total correlation as areas.
+    """Many profiles in two columns, with total and dual total correlation as areas.
+
+    Letters are large enough to be read on a phone.
 
     Parameters
     ----------
     profiles : dict
-        From a title to an ``InformationProfile``.
+        From a short title to an ``InformationProfile``.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = grid(len(profiles), 3, 2.1)
+    figure, axes = grid(len(profiles), 2, 1.75)
     for axis, (title, profile) in zip(axes.flat, profiles.items(), strict=False):
         h = profile.conditional_entropy
         edges = np.arange(h.size + 1)
         axis.stairs(h, edges, baseline=h[0], fill=True, color=TC_COLOR, alpha=0.35)
         axis.stairs(h, edges, baseline=h[-1], fill=True, color=DTC_COLOR, alpha=0.35)
-        axis.stairs(h, edges, baseline=None, color=INK, linewidth=1.6)
-        axis.set(title=title, ylim=(0, 1.12 * h[0]), xlim=(0, h.size))
+        axis.stairs(h, edges, baseline=None, color=INK, linewidth=1.8)
+        axis.set(ylim=(0, 1.42 * h[0]), xlim=(0, h.size), yticks=[0, round(h[0], 1)])
+        axis.set_title(title, fontsize=_LARGE)
+        axis.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+        axis.tick_params(labelsize=_LARGE - 1)
         axis.grid(visible=False)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for axis in axes[-1]:
-        axis.set_xlabel("$j$ tokens known")
+        for x, side, name, value, color in [
+            (0.02, "left", "TC", profile.total_correlation, TC_COLOR),
+            (0.98, "right", "DTC", profile.dual_total_correlation, DTC_COLOR),
+        ]:
+            words = {"color": color, "fontsize": _LARGE, "transform": axis.transAxes}
+            axis.text(x, 0.99, f"{name} {value:.3g}", ha=side, va="top", **words)
     for axis in axes[:, 0]:
-        axis.set_ylabel("$h_j$ in nats")
-    areas = [
-        Patch(color=TC_COLOR, alpha=0.35, label="total correlation"),
-        Patch(color=DTC_COLOR, alpha=0.35, label="dual total correlation"),
-    ]
-    figure.legend(handles=areas, loc="outside upper left", ncols=2)
+        axis.set_ylabel("$h_j$", fontsize=_LARGE, rotation=0, labelpad=10)
+    figure.supxlabel("$j$ tokens known", fontsize=_LARGE)
     return closed(figure)
 
 
@@ -248,6 +273,46 @@ def needed(panels, *, ylabel):
     return closed(figure)
 
 
+def promises(steps, panels, *, columns=2):
+    """Constants of schedules against the number of iterations, one panel for each measure.
+
+    Drawn for a narrow page: the figure has two thirds of the width of the others, so that its text
+    can still be read on a telephone.
+
+    Parameters
+    ----------
+    steps : array_like of int, shape (n,)
+        Numbers of iterations.
+    panels : dict
+        From the measure to ``{name of a look: constants}``, positive and of shape (n,); the first
+        lie above the others.
+    columns : int
+        Panels beside each other.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(0.72 * WIDTH, 1.3 + 2.2 * rows), squeeze=False, sharex=True
+    )
+    for axis, (measure, lines) in zip(axes.flat, panels.items(), strict=True):
+        for below, (name, values) in enumerate(lines.items()):
+            style = {**look(name), "markersize": 4, "linewidth": 1.3, "zorder": 3 - 0.01 * below}
+            axis.plot(steps, values, **style)
+        axis.set(title=measure, xscale="log", yscale="log")
+    for axis in axes[-1]:
+        axis.set_xlabel("iterations $K$")
+    handles = {
+        label: handle
+        for axis in axes.flat
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=3)
+    return closed(figure)
+
+
 def residual_ratios(schedules):
     """What each schedule guarantees at each ``j``: the residual over ``L - j`` and over ``j``.
 
@@ -311,6 +376,55 @@ def reveal(order, compositions):
         for i, name in enumerate(["masked", "revealed before", "revealed now, independently"])
     ]
     figure.legend(handles=patches, loc="outside upper left", ncols=3)
+    return closed(figure)
+
+
+def orders(plans):
+    """When each position of a chain is revealed, what it leans on, and what is lost.
+
+    Each position hangs from the later one of its nearest known neighbours. Tokens that are
+    revealed at once with none known between them are joined: there dependence is lost.
+
+    Parameters
+    ----------
+    plans : dict
+        From a title to an order, shape (L,), and its sizes, shape (K,).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    heights = [len(sizes) + 1 for _, sizes in plans.values()]
+    figure, axes = plt.subplots(
+        len(plans),
+        1,
+        figsize=(WIDTH, 0.6 + 0.36 * sum(heights)),
+        height_ratios=heights,
+        sharex=True,
+        squeeze=False,
+    )
+    for axis, (title, (order, sizes)) in zip(axes[:, 0], plans.items(), strict=True):
+        when = np.empty(len(order), dtype=int)
+        when[order] = np.repeat(np.arange(1, len(sizes) + 1), sizes)
+        for i, step in enumerate(when):
+            before, after = np.flatnonzero(when[:i] < step), i + np.flatnonzero(when[i:] < step)
+            known = [*before[-1:], *after[:1]]
+            if known:
+                parent = max(known, key=lambda j: when[j])
+                axis.plot([i, parent], [step, when[parent]], color="#A9C6DB", lw=0.9, zorder=1)
+            following = i + 1 + np.flatnonzero(when[i + 1 :] <= step)[:1]
+            if following.size and when[following[0]] == step:
+                axis.plot([i, following[0]], [step, step], color=DTC_COLOR, lw=2.2, zorder=2)
+        axis.scatter(np.arange(when.size), when, s=13, color=TC_COLOR, zorder=3)
+        axis.set(title=title, yticks=range(1, len(sizes) + 1), ylabel="iteration")
+        axis.set_ylim(len(sizes) + 0.6, 0.4)
+        axis.grid(visible=False)
+    axes[-1, 0].set(xlabel="position", xlim=(-1, when.size))
+    handles = [
+        Line2D([], [], color="#A9C6DB", lw=1.4, label="leans on"),
+        Line2D([], [], color=DTC_COLOR, lw=2.2, label="drawn at once though dependent: lost"),
+    ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=2)
     return closed(figure)
 
 
@@ -400,14 +514,17 @@ def sandwich(x, panels):
     x : ndarray, shape (n,)
         Numbers of iterations.
     panels : dict
-        From the name of a look to lower bound, value and upper bound, each of shape (n,).
+        From the name of a look to lower bound, value, upper bound and elementary upper bound,
+        each of shape (n,).
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 3.2))
-    for axis, (name, (lower, value, upper)) in zip(axes, panels.items(), strict=True):
+    for axis, (name, rows) in zip(axes, panels.items(), strict=True):
+        lower, value, upper, elementary = rows
+        axis.plot(x, elementary, linestyle="-.", label="elementary bound", **BOUND)
         axis.plot(x, upper, linestyle="--", label="upper bound", **BOUND)
         axis.plot(x, value, **look(name))
         axis.plot(x, lower, linestyle=":", label="lower bound", **BOUND)
@@ -443,6 +560,43 @@ def rates(x, lines, limits):
     axis.set(xlabel="$L / K$", ylabel="$K$ times the constant", xscale="log")
     axis.set_ylim(0, 1.3 * max(lines["TC-adaptive"]))
     figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=4)
+    return closed(figure)
+
+
+def steps(panels, *, xlabel, ylabel):
+    """Errors on a logarithmic axis that goes down to zero, each line where it is defined.
+
+    Parameters
+    ----------
+    panels : dict
+        From a title to ``{name of a look: (x, error, label)}``.
+    xlabel, ylabel : str
+        Labels of the axes.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    errors = np.concatenate([line[1] for lines in panels.values() for line in lines.values()])
+    # decades from the one that holds the least error to the one that holds the largest
+    low, high = np.floor(np.log10([errors[errors > 0].min(), errors.max()])).astype(int)
+    marks = (1,) if high - low > 2 else (1, 2, 5)
+    ticks = [0, *(m * 10.0**n for n in range(low, high + 1) for m in marks)]
+    figure, axes = grid(len(panels), 2, 3.1, sharey=True)
+    for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
+        for name, (x, error, label) in lines.items():
+            axis.plot(x, error, **look(name) | {"label": label}, clip_on=False)
+        axis.set(title=title, xlabel=xlabel, xscale="log")
+        axis.set_yscale("symlog", linthresh=10.0**low, linscale=0.5)
+        axis.set_ylim(0, 1.1 * errors.max())
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_locator(FixedLocator(ticks))
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_major_formatter("{x:g}")
+            side.set_minor_formatter(NullFormatter())
+    axes[0, 0].set_ylabel(ylabel)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=3)
     return closed(figure)
 
 
@@ -574,6 +728,157 @@ def coverage(rows, repetitions, *, nominal=0.95):
     promised = f"promised: {nominal:.0%}"
     handles.append(Line2D([], [], color=INK, linewidth=0.9, linestyle="--", label=promised))
     figure.legend(handles=handles, loc="outside upper left", ncols=4)
+    return closed(figure)
+
+
+def strips(members, *, floor):
+    """Errors of many schedules, one strip for each distribution.
+
+    Parameters
+    ----------
+    members : dict
+        From a short title to ``{name of a look: error in nats}``.
+    floor : float
+        The left edge, in nats: what is below it is drawn there, hollow.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 2.2 + 0.62 * len(members)))
+    names = dict.fromkeys(name for errors in members.values() for name in errors)
+    for place, errors in enumerate(members.values()):
+        if place % 2:
+            axis.axhspan(place - 0.5, place + 0.5, color="#F4F4F4", zorder=0)
+        for rank, (name, error) in enumerate(errors.items()):
+            drawn = look(name) | {"linestyle": "none", "clip_on": False, "markersize": 8}
+            drawn["fillstyle"] = "full" if error > floor else "none"
+            height = place + 0.74 * (rank / max(len(errors) - 1, 1) - 0.5)
+            axis.plot(max(error, floor), height, **drawn | {"label": None})
+    axis.set(xscale="log", ylim=(len(members) - 0.5, -0.5))
+    axis.set_xlim(left=floor)
+    axis.set_yticks(range(len(members)), list(members), fontsize=_LARGE)
+    axis.tick_params(axis="x", labelsize=_LARGE)
+    axis.set_xlabel("expected KL in nats", fontsize=_LARGE)
+    axis.grid(visible=False, axis="y")
+    handles = [Line2D([], [], **look(n) | {"linestyle": "none", "markersize": 8}) for n in names]
+    layout = {"loc": "outside upper left", "ncols": 3, "fontsize": _LARGE, "handletextpad": 0.2}
+    figure.legend(handles=handles, columnspacing=1.0, **layout)
+    return closed(figure)
+
+
+def windows(profile, band, schedule, worst):
+    """A band with the profile that attains the worst case, beside the residuals of the schedule.
+
+    Parameters
+    ----------
+    profile : InformationProfile
+        The true one.
+    band : ProfileBand
+    schedule : Schedule
+    worst : InformationProfile
+        The profile in the band on which the schedule loses most.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
+    edges = np.arange(band.length + 1)
+    upper, lower = band.upper_curve, band.lower_curve
+    left.stairs(upper, edges, baseline=lower, fill=True, color=_BAND, label="band")
+    left.stairs(profile.conditional_entropy, edges, baseline=None, color=INK, label="true profile")
+    style = look(schedule)
+    shape = {"baseline": None, "color": style["color"], "linestyle": "--"}
+    left.stairs(worst.conditional_entropy, edges, label="least favourable", **shape)
+    ends = profile.conditional_entropy[band.levels]
+    left.plot(band.levels + 0.5, ends, "o", color=INK, markersize=4, label="levels")
+    left.set(xlabel="$j$ tokens known", ylabel="$h_j$ in nats", xlim=(0, band.length))
+    j = np.arange(1, band.length)
+    right.plot(j, schedule.residual, color=style["color"], linewidth=1.2, label="$E[W_j]$")
+    falls = worst.increments > 1e-9 * worst.increments.max()
+    right.plot(j[falls], schedule.residual[falls], "v", color=INK, label="where the profile falls")
+    for level in band.levels[1:-1]:
+        right.axvline(level + 0.5, color=BOUND["color"], linewidth=0.8)
+    right.set(xlabel="$j$", ylabel="expected residual", xlim=(0, band.length))
+    right.set_ylim(bottom=0)
+    for axis in (left, right):
+        axis.legend(loc="upper right" if axis is left else "lower right")
+    return closed(figure)
+
+
+def levels_worth(panels):
+    """What is certified with so many exact levels, between its two bounds and above the optimum.
+
+    Parameters
+    ----------
+    panels : dict
+        From a title to a dictionary with the arrays ``levels``, ``certified``, ``actual``,
+        ``above`` and ``below``, and the number ``optimum``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 3.3), squeeze=False)
+    for axis, (title, found) in zip(axes[0], panels.items(), strict=True):
+        levels = found["levels"]
+        below, above = np.maximum(found["below"], 1e-300), found["above"]
+        axis.fill_between(levels, below, above, color=_BAND, label="bounds of the theorem")
+        axis.plot(levels, found["certified"], label="certified", **_CERTIFIED)
+        axis.plot(levels, found["actual"], label="actual", **_ACTUAL)
+        axis.axhline(found["optimum"], label="all of $h$ known", linestyle="--", **BOUND)
+        least = 0.7 * found["optimum"]
+        axis.set(title=title, xlabel="levels measured", xscale="log", yscale="log")
+        axis.set(ylim=(least, 1.3 * np.max(above)))
+        axis.set_xticks(levels, [str(n) for n in levels], minor=False)
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        _plain_numbers(axis.yaxis)
+    axes[0, 0].set_ylabel("nats")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=4)
+    return closed(figure)
+
+
+def _plain_numbers(axis):
+    """Ticks at round numbers of a logarithmic axis that spans little more than a decade."""
+    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(ScalarFormatter())
+    axis.set_minor_locator(NullLocator())
+
+
+def certificates(panels):
+    """Certificates and actual errors against the number of passes, with their spread.
+
+    Parameters
+    ----------
+    panels : dict
+        From a title to the rows of one distribution and one kind of interval, with ``passes``,
+        ``certificate``, ``actual`` and ``plug_in`` (each 5 %, 50 % and 95 %), and ``optimum``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 3.4), squeeze=False)
+    for axis, (title, rows) in zip(axes[0], panels.items(), strict=True):
+        passes = [row["passes"] for row in rows]
+        for key, label, style in (
+            ("certificate", "certificate", _CERTIFIED),
+            ("actual", "actual, certified schedule", _ACTUAL),
+            ("plug_in", "actual, plug-in", _PLUG_IN),
+        ):
+            low, middle, high = np.transpose([row[key] for row in rows])
+            axis.fill_between(passes, low, high, color=style["color"], alpha=0.18, linewidth=0)
+            axis.plot(passes, middle, label=label, **style)
+        axis.axhline(rows[0]["optimum"], label="all of $h$ known", linestyle="--", **BOUND)
+        axis.set(title=title, xlabel="passes a level", xscale="log", yscale="log")
+        axis.set_xticks(passes, [str(n) for n in passes], minor=False)
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        _plain_numbers(axis.yaxis)
+    axes[0, 0].set_ylabel("nats")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=2)
     return closed(figure)
 
 

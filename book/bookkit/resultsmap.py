@@ -18,6 +18,7 @@ from bookkit.pages import table
 
 MAP = "book/results_map"
 MODULES = r"^([a-z_]+\.)+"
+PREFIXES = ("P", "B", "A")
 LOGGER = logging.getLogger(__name__)
 
 
@@ -91,10 +92,84 @@ def build_claims(env):
 
 
 def build_checks(env):
-    """Return the checks in this build's executed notebooks, by page."""
+    """Return the checks in this build's executed notebooks, by page in the order of reading."""
     executed = Path(env.mystnb_config.output_folder)
-    notebooks = [name for name in sorted(env.found_docs) if env.doc2path(name).endswith(".ipynb")]
+    pages = dict.fromkeys([*reading_order(env), *sorted(env.found_docs)])
+    notebooks = [name for name in pages if env.doc2path(name).endswith(".ipynb")]
     return {name: read_checks(executed / f"{name}.ipynb") for name in notebooks}
+
+
+def reading_order(env):
+    """Return the pages in the order of the table of contents."""
+    pages = {}
+
+    def visit(page):
+        if page not in pages:
+            pages[page] = True
+            for below in env.toctree_includes.get(page, []):
+                visit(below)
+
+    visit(env.config.root_doc)
+    return list(pages)
+
+
+def claims_by_page(claims, pages):
+    """Sort claims: pages in the order of ``pages``, then others; on each P before B before A.
+
+    Parameters
+    ----------
+    claims : dict
+        As `load_claims` returns them.
+    pages : list of str
+
+    Returns
+    -------
+    dict of dict
+        From each page that has claims to these.
+    """
+    found = {}
+    for name in sorted(claims, key=_rank):
+        found.setdefault(claims[name]["chapter"], {})[name] = claims[name]
+    place = {page: number for number, page in enumerate(pages)}
+    return {page: found[page] for page in sorted(found, key=lambda p: place.get(p, len(place)))}
+
+
+def _rank(name):
+    prefix = name.rstrip("0123456789")
+    number = name[len(prefix) :]
+    known = PREFIXES.index(prefix) if prefix in PREFIXES else len(PREFIXES)
+    return known, prefix, int(number or 0), name
+
+
+def breakable(text):
+    """Return code that breaks after its marks, and not within a word."""
+    literal = nodes.literal()
+    for number, part in enumerate(re.split(r"(?<=[_./])", text)):
+        if number:
+            literal += nodes.raw("", "<wbr>", format="html")
+        literal += nodes.Text(part)
+    return literal
+
+
+def lines_of_tests(claim, repository):
+    """Return a line for each file of a claim's tests, and for each test in it."""
+    shown = {}
+    for test in claim["tests"]:
+        file, *names = test.split("::")
+        shown |= dict.fromkeys([(file, part) for part in (file, *names)])
+    for file, part in shown:
+        line = breakable(part)
+        if repository:
+            line = nodes.reference("", "", line, refuri=f"{repository}/{file}", internal=False)
+        yield [line]
+
+
+def repository_of(config):
+    """Return where the files of the book's repository are shown; None where that is not told."""
+    options = getattr(config, "html_theme_options", {})
+    address = options.get("repository_url", "").rstrip("/")
+    branch = options.get("repository_branch", "main")
+    return f"{address}/blob/{branch}" if address else None
 
 
 def checks_by_claim(env):
@@ -106,37 +181,47 @@ def checks_by_claim(env):
 
 
 class ResultsMap(SphinxDirective):
-    """One row per claim: where it is stated, proved, computed and tested, and what was checked."""
+    """A section for each page, in it one row per claim: its places, and what was checked."""
 
     def run(self):
-        claims, checked = build_claims(self.env), checks_by_claim(self.env)
-        for message in contradictions(claims, chain.from_iterable(checked.values())):
+        claims, self.checked = build_claims(self.env), checks_by_claim(self.env)
+        for message in contradictions(claims, chain.from_iterable(self.checked.values())):
             LOGGER.warning(message, location=self.get_location())
-        header = ["Claim", "Where", "Code and tests", "Status"]
-        rows = []
-        for name, claim in claims.items():
-            text = parse_line(self, f"**{name}** {claim['statement']}")
-            label = nodes.fully_normalize_name(f"claim-{name}")
-            statement = nodes.paragraph("", "", *text, names=[label])
-            self.state.document.note_explicit_target(statement)
-            where = f"{{doc}}`/{claim['chapter']}`"
-            if "theorem" in claim:
-                where = f"{{prf:ref}}`{claim['theorem']}`"
-            places = [parse_line(self, where), [nodes.Text(f"source: {claim['source']}")]]
-            functions = [
-                parse_line(self, f"{{py:obj}}`{re.sub(MODULES, '', function)} <{function}>`")
-                for function in claim["functions"]
-            ]
-            parts = chain.from_iterable(test.split("::") for test in claim["tests"])
-            tests = [[nodes.literal("", part)] for part in dict.fromkeys(parts)]  # each file once
-            if name in checked:
-                checks = checked[name]
-                status = [[nodes.strong("", origin)] for origin in origins(checks)]
-                status += [[nodes.Text(line)] for line in (tally(checks), *closest_calls(checks))]
-            else:
-                status = [[nodes.Text(claim.get("status", ""))]]
-            rows.append([statement, *map(stacked, (places, functions + tests, status))])
-        return [table(self, header, rows, "results-map")]
+        self.repository = repository_of(self.config)
+        sections = []
+        for page, here in claims_by_page(claims, reading_order(self.env)).items():
+            title = self.env.titles[page].astext() if page in self.env.titles else page
+            section = nodes.section(ids=[nodes.make_id(f"claims-of-{page}")])
+            section += nodes.title("", title)
+            header = ["Claim", "Where", "Code and tests", "Status"]
+            rows = [self.row(name, claim) for name, claim in here.items()]
+            section += table(self, header, rows, "results-map")
+            sections.append(section)
+        return sections
+
+    def row(self, name, claim):
+        text = parse_line(self, f"**{name}** {claim['statement']}")
+        label = nodes.fully_normalize_name(f"claim-{name}")
+        statement = nodes.paragraph("", "", *text, names=[label])
+        self.state.document.note_explicit_target(statement)
+        where = f"{{doc}}`/{claim['chapter']}`"
+        if "theorem" in claim:
+            where = f"{{prf:ref}}`{claim['theorem']}`"
+        places = [parse_line(self, where), [nodes.Text(f"source: {claim['source']}")]]
+        functions = [
+            parse_line(self, f"{{py:obj}}`{re.sub(MODULES, '', function)} <{function}>`")
+            for function in claim["functions"]
+        ]
+        for literal in chain.from_iterable(n.findall(nodes.literal) for n in chain(*functions)):
+            literal.children = breakable(literal.astext()).children
+        tests = list(lines_of_tests(claim, self.repository))
+        if name in self.checked:
+            checks = self.checked[name]
+            status = [[nodes.strong("", origin)] for origin in origins(checks)]
+            status += [[nodes.Text(line)] for line in (tally(checks), *closest_calls(checks))]
+        else:
+            status = [[nodes.Text(claim.get("status", ""))]]
+        return [statement, *map(stacked, (places, functions + tests, status))]
 
 
 class Ledger(SphinxDirective):
@@ -180,12 +265,12 @@ class ChapterClaims(SphinxDirective):
 
     def run(self):
         items = nodes.bullet_list(classes=["chapter-claims"])
-        for name, claim in build_claims(self.env).items():
-            if claim["chapter"] == self.env.docname:
-                text = parse_line(self, f"[{name}](#claim-{name}) {claim['statement']}")
-                paragraph = nodes.paragraph("", "", *text, nodes.Text(" "))
-                paragraph += Verdict(claim=name, status=claim.get("status"))
-                items += nodes.list_item("", paragraph)
+        docname = self.env.docname
+        for name, claim in claims_by_page(build_claims(self.env), []).get(docname, {}).items():
+            text = parse_line(self, f"[{name}](#claim-{name}) {claim['statement']}")
+            paragraph = nodes.paragraph("", "", *text, nodes.Text(" "))
+            paragraph += Verdict(claim=name, status=claim.get("status"))
+            items += nodes.list_item("", paragraph)
         return [items]
 
 

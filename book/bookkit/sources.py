@@ -69,7 +69,9 @@ def modules_read(cells, folder):
     """Digests, by name, of the modules that cells read.
 
     These are the modules of the two packages, or beside the notebook, that the cells import and
-    name again, and all that these modules import in turn; not those of other distributions.
+    name again, and all that these modules import in turn; not those of other distributions. A
+    package that only hands names on is no module: of it the modules of the names asked for count.
+    What a function imports counts where anything read names the function.
 
     Parameters
     ----------
@@ -79,24 +81,43 @@ def modules_read(cells, folder):
         The notebook's.
     """
     cells = joined(cells)
-    named = {
+    loaded = {
         node.id
         for node in ast.walk(cells)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     }
-    waiting = set(_imports(cells, "", folder, named))
+    reads, named = [*_imports(cells, "", folder, loaded)], _named(cells)
     found = {}
-    while waiting:
-        module = waiting.pop()
-        path = path_of(module, folder)
-        if path is None or module in found:
-            continue
-        tree = tree_of(path.read_text(encoding="utf-8"), path)
-        found[module] = digest_of(tree)
-        if module != _LEAF:
-            package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-            waiting.update(_imports(tree, package, folder))
-    return dict(sorted(found.items()))
+    while waiting := {
+        module
+        for function, module in reads
+        if module not in found and (function is None or function in named)
+    }:
+        for module in waiting:
+            path = path_of(module, folder)
+            tree = path and tree_of(path.read_text(encoding="utf-8"), path)
+            found[module] = path and digest_of(tree)
+            if path and module != _LEAF:
+                package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+                reads += _imports(tree, package, folder)
+                named |= _named(tree)
+    return {module: digest for module, digest in sorted(found.items()) if digest}
+
+
+def _named(tree):
+    """All that a tree names otherwise than by defining it: a function that runs is among them."""
+    return {
+        getattr(node, "id", None) or getattr(node, "attr", None) or node.value
+        for statement in tree.body
+        if not _lists_names(statement)
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name | ast.Attribute)
+        or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+    }
+
+
+def _lists_names(statement):
+    return isinstance(statement, ast.Assign) and ast.unparse(statement.targets) == "__all__"
 
 
 def module_digest(module, folder):
@@ -106,23 +127,45 @@ def module_digest(module, folder):
 
 
 def _imports(tree, package, folder, named=None):
-    """Modules that a tree reads, in whichever scope; with ``named``, under these names only."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                bound = alias.asname or alias.name.partition(".")[0]
-                if named is None or bound in named:
-                    yield from _modules_of(alias.name, None, folder)
-                    if (whole := alias.name if alias.asname else bound) in _LAZY:
-                        for name in _attributes(tree, bound):
-                            yield from _modules_of(whole, name, folder)
-        elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")
-            above = parents[: len(parents) + 1 - node.level] if node.level else []
-            base = ".".join([*above, *filter(None, [node.module])])
-            for alias in node.names:
-                if named is None or (alias.asname or alias.name) in named | {"*"}:
-                    yield from _modules_of(base, alias.name, folder)
+    """Pairs of a function and a module that a tree reads, with ``named`` under these names only.
+
+    The function is the one in which the import stands: who does not run it does not read the
+    module. None where the import stands outside, or in a function that Python calls by itself.
+    """
+    for function, node in _scoped(tree, None):
+        yield from ((function, module) for module in _read(tree, node, package, folder, named))
+
+
+def _scoped(node, function):
+    """The imports beneath a node, each with the name of the function that it stands in."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield function, child
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            name = child.name
+            itself = name.startswith("__") or child.decorator_list
+            yield from _scoped(child, None if itself else name)
+        else:
+            yield from _scoped(child, function)
+
+
+def _read(tree, node, package, folder, named):
+    """The modules that one import statement of a tree reads."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            bound = alias.asname or alias.name.partition(".")[0]
+            if named is None or bound in named:
+                yield from _modules_of(alias.name, None, folder)
+                if (whole := alias.name if alias.asname else bound) in _LAZY:
+                    for name in _attributes(tree, bound):
+                        yield from _modules_of(whole, name, folder)
+    else:
+        parents = package.split(".")
+        above = parents[: len(parents) + 1 - node.level] if node.level else []
+        base = ".".join([*above, *filter(None, [node.module])])
+        for alias in node.names:
+            if named is None or (alias.asname or alias.name) in named | {"*"}:
+                yield from _modules_of(base, alias.name, folder)
 
 
 def _attributes(tree, bound):
@@ -145,19 +188,51 @@ def _attributes(tree, bound):
 def _modules_of(base, name, folder):
     """The modules that are read for ``name`` of the module ``base``, or for ``base`` alone."""
     parents = base.split(".")
-    for depth in range(2 if parents[0] in _LAZY else 1, len(parents) + 1):
-        yield ".".join(parents[:depth])
-    if base in _LAZY:
-        home = _LAZY[base]._HOME
-        if name == "*":
-            yield from (f"{base}.{module}" for module in home.values())
-        elif name in home:
-            yield f"{base}.{home[name]}"
-        elif name is not None:
-            # A submodule, or a name of the package's own.
-            yield f"{base}.{name}" if path_of(f"{base}.{name}", folder) else base
+    for depth in range(2 if parents[0] in _LAZY else 1, len(parents)):
+        parent = ".".join(parents[:depth])
+        if _table(parent, folder) is None:
+            yield parent
+    homes = _table(base, folder)
+    if homes is None:
+        yield base
+        if name is not None:
+            yield f"{base}.{name}"
+    elif name in homes:
+        yield from _modules_of(homes[name], name, folder)
+    elif name in (None, "*") and base not in _LAZY:
+        yield from homes.values()
+    elif name == "*":
+        for each, home in homes.items():
+            yield from _modules_of(home, each, folder)
     elif name is not None:
-        yield f"{base}.{name}"
+        # A submodule, or a name of the package's own.
+        yield f"{base}.{name}" if path_of(f"{base}.{name}", folder) else base
+
+
+def _table(module, folder):
+    """By name, the modules where a package finds its names, if it does nothing else; or None.
+
+    What is asked for by name then depends on that module alone, and not on its neighbours.
+    """
+    if module in _LAZY:
+        return {name: f"{module}.{home}" for name, home in _LAZY[module]._HOME.items()}
+    path = path_of(module, folder)
+    if path is None or path.name != "__init__.py":
+        return None
+    return _re_exports(tree_of(path.read_text(encoding="utf-8"), path))
+
+
+@cache  # by identity: trees are never changed
+def _re_exports(tree):
+    homes = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom) and not statement.level:
+            if any(alias.asname or alias.name == "*" for alias in statement.names):
+                return None
+            homes |= dict.fromkeys((alias.name for alias in statement.names), statement.module)
+        elif not _lists_names(statement):
+            return None
+    return homes
 
 
 def path_of(module, folder):

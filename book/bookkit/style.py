@@ -25,6 +25,15 @@ _LOOKS = {
     "minimax product": ("#8B5A2B", "h", "-."),
     "minimax sum": ("#CC3311", "8", "-."),
     "shifted equal": ("#4D4D4D", "<", "--"),
+    "robust": ("#994455", "o", "-"),
+    "ancestral": ("#E69F00", ">", "-"),
+    "Chen, Cong, Li": ("#882255", "P", "-"),
+    "one block": ("#332288", "*", "-"),
+    "one block, coins": ("#332288", "H", ":"),
+    "best order": ("#AA4499", ">", "-"),
+    "dilated groups": ("#DDAA33", "x", "--"),
+    "blocks": ("#44AA99", "P", "-"),
+    "fewer calls": ("#999933", "v", "--"),
 }
 
 

@@ -6,6 +6,7 @@ from dlm_core.schedules.fixed import Cosine, Equal, FixedSizes, Geometric
 from dlm_core.schedules.minimax import Minimax
 from dlm_core.schedules.optimal import BestDeterministic, OptimalForProfile
 from dlm_core.schedules.robust import Robust
+from dlm_core.schedules.spread import Spread
 from dlm_core.schedules.systematic import ShiftedEqual, Systematic, to_systematic
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Robust",
     "Schedule",
     "ShiftedEqual",
+    "Spread",
     "Systematic",
     "TCAdaptive",
     "measure_weights",

@@ -18,6 +18,7 @@ from dlm_core._check import (
 )
 from dlm_core._types import FloatArray, IntArray, Rng
 from dlm_core.schedules.base import Remembering, residuals
+from dlm_core.schedules.spread import Spread
 
 __all__ = ["Cosine", "Deterministic", "Equal", "FixedSizes", "Geometric"]
 
@@ -55,6 +56,9 @@ class Deterministic(Remembering):
     @property
     def mean_sizes(self) -> FloatArray:
         return frozen(self.sizes.astype(np.float64))
+
+    def _spread(self, increments: FloatArray) -> Spread:
+        return Spread.of_law(np.array([increments @ self.residual]), np.ones(1))
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)

@@ -34,7 +34,8 @@ from dlm_core._check import (
     table_fits,
 )
 from dlm_core._types import FloatArray, IntArray, Rng
-from dlm_core.schedules.base import Remembering, Schedule
+from dlm_core.schedules.base import Remembering, Schedule, residuals
+from dlm_core.schedules.spread import Spread
 
 __all__ = ["OnePhase", "ShiftedEqual", "Systematic", "to_systematic"]
 
@@ -153,6 +154,47 @@ class OnePhase(Remembering):
         mean = np.bincount(block, until, minlength=self.steps)
         mean = mean + np.bincount(block[moves] - 1, 1 - until[moves], minlength=self.steps)
         return frozen(mean)  # type: ignore[arg-type]  # with weights they are floats
+
+    def _spread(self, increments: FloatArray) -> Spread:
+        # While the phase grows, block starts move to later positions, one after the other. A start
+        # that moves from s to t, between the starts a before it and b after it, lengthens the block
+        # from a on and shortens its own: the loss rises by (t-s) (Delta_{a+1} + .. + Delta_s) and
+        # falls by (b-t) (Delta_{s+1} + .. + Delta_t).
+        table_fits(
+            f"the spread of {type(self).__name__} of length {self.length}", 256 * self.length
+        )
+        block, until = self._blocks
+        ends, rank = np.unique(until, return_inverse=True)
+        # Positions in the order in which starts pass them, phase by phase: block m starts, at
+        # phases from the i-th end on, at the first position of which this is m ends.size + i.
+        order = block * ends.size + rank
+        passed = np.flatnonzero(np.diff(order, prepend=-1))
+        to = np.append(passed[1:], self.length)
+        moves = rank[passed] < ends.size - 1
+        passed, to = passed[moves], to[moves]
+        before = np.searchsorted(order, order[passed] - ends.size + 1)
+        after = np.searchsorted(order, order[passed] + ends.size)
+        change = (to - passed) * _window_sums(increments, before, passed)
+        change -= (after - to) * _window_sums(increments, passed, to)
+        at_zero = residuals(self._sizes_at(np.zeros(1)))[0] @ increments
+        losses = np.cumsum(np.bincount(rank[passed] + 1, change, minlength=ends.size))
+        return Spread.of_law(np.maximum(at_zero + losses, 0.0), np.diff(ends, prepend=0.0))
+
+
+def _window_sums(values: FloatArray, first: IntArray, end: IntArray) -> FloatArray:
+    """Sums of ``values[first:end]``, of each pair: windows of 1, 2, 4, ... in O(L log L).
+
+    Not differences of running sums, which lose small values beside large ones.
+    """
+    sums = np.zeros(first.size)
+    reached, left, width = first.copy(), end - first, 1
+    while width <= left.max(initial=0):
+        taken = (left & width) > 0
+        sums[taken] += values[reached[taken]]
+        reached[taken] += width
+        values = values[:-width] + values[width:]
+        width *= 2
+    return sums
 
 
 def _units(u: FloatArray, passed: FloatArray, steps: int) -> IntArray:

@@ -585,23 +585,62 @@ def test_a_record_is_not_current_without_its_notebook(dependent):
 @pytest.mark.parametrize(
     ("code", "modules"),
     [
-        ("from dlm_core import TCAdaptive\nTCAdaptive", {"schedules"}),
-        ("import dlm_core\ndlm_core.TCAdaptive", {"schedules"}),
-        ("import dlm_core as d\nd.error.expected_kl", {"error"}),
-        ("import dlm_core.error as e\ne", {"error"}),
-        ("from dlm_core import schedules as s\ns", {"schedules"}),
+        ("from dlm_core import TCAdaptive\nTCAdaptive", {"schedules.adaptive"}),
+        ("import dlm_core\ndlm_core.TCAdaptive", {"schedules.adaptive"}),
+        ("from dlm_core.schedules import TCAdaptive\nTCAdaptive", {"schedules.adaptive"}),
+        ("import dlm_core as d\nd.error.expected_kl", {"error", "error.guarantee"}),
+        ("import dlm_core.error as e\ne", {"error.law", "error.guarantee"}),
+        ("from dlm_core import schedules as s\ns", {"schedules", "schedules.minimax"}),
         ("from dlm_core.schedules import adaptive\nadaptive", {"schedules.adaptive"}),
-        ("from dlm_core.schedules.adaptive import TCAdaptive\nTCAdaptive", {"schedules"}),
-        ("def f():\n    from dlm_core.exact import residual\n    residual()", {"exact"}),
-        ("from dlm_core import *", {"sampler", "targets", "predictor"}),
-        ("import dlm_core\nvars(dlm_core)", {"sampler", "targets", "predictor"}),
+        ("from dlm_core.schedules.adaptive import TCAdaptive\nTCAdaptive", {"schedules.base"}),
+        ("def f():\n    from dlm_core.exact import residual\n    residual()\nf()", {"exact"}),
+        (
+            "from dlm_core import EstimatedProfile as E\nE.from_draws(x).band(0.9)",
+            {"information.band"},
+        ),
+        ("from dlm_core import EstimatedProfile as E\ngetattr(E, 'band')", {"information.band"}),
+        ("from dlm_core import *", {"sampler", "targets.trees", "predictor", "error.guarantee"}),
+        ("import dlm_core\nvars(dlm_core)", {"sampler", "targets.trees", "predictor"}),
     ],
 )
 def test_ways_to_read_a_module(code, modules, tmp_path):
     found = sources.modules_read([sources.tree_of(code, "a cell")], tmp_path)
     assert {f"dlm_core.{name}" for name in modules} <= found.keys()
-    if "schedules" in modules:
-        assert "dlm_core.schedules.minimax" in found and "dlm_core.targets" not in found
+    if "sampler" not in modules:
+        assert "dlm_core.targets.base" not in found
+
+
+@pytest.mark.parametrize(
+    ("names", "neighbour"),
+    [
+        ("schedules import TCAdaptive", "dlm_core.schedules.minimax"),
+        ("error import expected_kl", "dlm_core.error.guarantee"),
+        ("targets import MarkovChain", "dlm_core.targets.trees"),
+        ("information import EstimatedProfile", "dlm_core.information.band"),
+    ],
+)
+@pytest.mark.parametrize("package", ["dlm_core", ""])
+def test_neighbours_of_what_is_asked_for_are_not_read(names, neighbour, package, tmp_path):
+    room, _, name = names.partition(" import ")
+    code = f"from {package or f'dlm_core.{room}'} import {name}\n{name}"
+    found = sources.modules_read([sources.tree_of(code, "a cell")], tmp_path)
+    assert found and neighbour not in found
+
+
+@pytest.mark.parametrize(
+    "more", ["scale = 2", "from dlm_core.exact import residual as r", "residual(1)"]
+)
+def test_a_package_that_does_more_than_hand_names_on_is_read(more, tmp_path):
+    (tmp_path / "room").mkdir()
+    for module in ("one", "two"):
+        (tmp_path / f"room/{module}.py").write_text(f"{module} = 1\n")
+    hands_on = 'from room.one import one\nfrom room.two import two\n__all__ = ["one", "two"]\n'
+    for text, expected in ((hands_on, ["room.one"]), (f"{hands_on}{more}\n", ["room"])):
+        (tmp_path / "room/__init__.py").write_text(text)
+        sources._bare.cache_clear()
+        found = sources.modules_read([sources.tree_of("from room import one\none", "")], tmp_path)
+        assert [name for name in found if name in ("room", "room.one")][:1] == expected
+        assert ("room.two" in found) == (expected == ["room"])
 
 
 @pytest.mark.parametrize(
@@ -612,6 +651,7 @@ def test_ways_to_read_a_module(code, modules, tmp_path):
         "from bookkit import figures, sweep",
         "import numpy, json, scipy.special\nnumpy, json, scipy",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import dlm_core.exact as e\ne",
+        "def f():\n    from dlm_core.exact import residual\n    residual()",
     ],
 )
 def test_what_is_only_imported_is_not_read(code, tmp_path):
@@ -621,14 +661,16 @@ def test_what_is_only_imported_is_not_read(code, tmp_path):
 def test_every_name_of_the_library_has_its_module(tmp_path):
     for name in set(dlm_core.__all__) - {"__version__"}:
         cell = sources.tree_of(f"from dlm_core import {name}\n{name}", "a cell")
-        assert f"dlm_core.{dlm_core._HOME[name]}" in sources._imports(cell, "", tmp_path, {name})
+        named = sources._imports(cell, "", tmp_path, {name})
+        found = [module for _, module in named if sources.path_of(module, tmp_path)]
+        assert found == [getattr(dlm_core, name).__module__]
 
 
 def test_the_experiments_read_no_figures():
     for experiment in catalogue(ROOT / "book/experiments").values():
         ours = {name for name in experiment.modules if name.startswith("bookkit.")}
         assert "bookkit.sweeps" in ours
-        assert ours <= {"bookkit.sweeps", "bookkit.examples", "bookkit.labels"}
+        assert ours <= {f"bookkit.{room}" for room in ("sweeps", "examples", "labels", "mixtures")}
 
 
 def test_a_sweep_by_an_unknown_name_is_refused(monkeypatch):

@@ -3,13 +3,24 @@
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 import yaml
 from bookkit.ledger import Check
-from bookkit.resultsmap import closest_calls, contradictions, origins, tally
+from bookkit.resultsmap import (
+    breakable,
+    claims_by_page,
+    closest_calls,
+    contradictions,
+    lines_of_tests,
+    origins,
+    repository_of,
+    tally,
+)
 from bs4 import BeautifulSoup
+from docutils import nodes
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 CHECK = Check("P1", "a check", "1", "=", "1", "0, exactly", "holds", 1)
@@ -51,6 +62,39 @@ def test_checks_are_counted_with_where_they_come_from():
     assert list(origins([CHECK])) == ["recomputed in this build"]
     assert list(origins([recorded, recorded])) == ["Recorded: then"]
     assert list(origins([recorded, CHECK])) == ["recomputed in this build", "Recorded: then"]
+
+
+def test_claims_are_sorted_by_page_then_by_letter_and_number():
+    pages = {"A10": "b", "A9": "b", "P3": "b", "B12": "b", "A1": "z", "P1": "a", "C1": "a"}
+    claims = {name: {"chapter": page} for name, page in pages.items()}
+    found = claims_by_page(claims, ["b", "empty", "a"])
+    assert {page: list(here) for page, here in found.items()} == {
+        "b": ["P3", "B12", "A9", "A10"],
+        "a": ["P1", "C1"],
+        "z": ["A1"],
+    }
+    assert list(found) == ["b", "a", "z"]
+
+
+def test_long_names_break_after_their_marks_only():
+    parts = [part.astext() for part in breakable("tests/test_a.py").findall(nodes.Text)]
+    assert parts == ["tests/", "<wbr>", "test_", "<wbr>", "a.", "<wbr>", "py"]
+
+
+def test_tests_link_to_a_repository_where_there_is_one():
+    claim = {"tests": ["tests/a.py::test_one", "tests/a.py::test_two"]}
+    shown = [line.astext().replace("<wbr>", "") for (line,) in lines_of_tests(claim, None)]
+    assert shown == ["tests/a.py", "test_one", "test_two"]
+    assert not [
+        link for (line,) in lines_of_tests(claim, None) for link in line.findall(nodes.reference)
+    ]
+    links = [
+        line["refuri"] for (line,) in lines_of_tests(claim, "https://host.example/us/it/blob/v1")
+    ]
+    assert links == ["https://host.example/us/it/blob/v1/tests/a.py"] * 3
+    config = SimpleNamespace(html_theme_options={"repository_url": "https://host.example/us/it/"})
+    assert repository_of(config) == "https://host.example/us/it/blob/main"
+    assert repository_of(SimpleNamespace()) is None
 
 
 def hostile(where):
