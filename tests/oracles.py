@@ -4,7 +4,10 @@ from fractions import Fraction
 from itertools import combinations, pairwise, permutations, product
 
 import numpy as np
+from hypothesis import strategies as st
 from scipy import stats
+
+from dlm_core import ProfileBand, testing
 
 
 def compositions(length, steps):
@@ -191,3 +194,18 @@ def small_targets():
         "TreePotts": targets.TreePotts([-1, 0, 0, 1], 3, 1.5),
         "ReedSolomon": targets.ReedSolomon(4, 2, 2),
     }
+
+
+@st.composite
+def bands(draw, most=12):
+    """Hypothesis strategy of a band around a profile, with the profile; many limits are exact."""
+    profile = draw(testing.profiles(most=most))
+    length, h = profile.length, profile.conditional_entropy
+    inner = draw(st.sets(st.integers(1, length - 1))) if length > 1 else set()
+    levels = [0, *sorted(inner)]
+    error = st.sampled_from([0.0, 0.0, 0.1, 1.0])
+    below, above = (
+        draw(st.lists(error, min_size=len(levels), max_size=len(levels))) for _ in range(2)
+    )
+    band = ProfileBand(length, levels, np.maximum(h[levels] - below, 0), h[levels] + above)
+    return band, profile

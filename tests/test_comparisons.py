@@ -5,7 +5,7 @@ import pytest
 from oracles import compositions, residual_by_definition
 from scipy.optimize import brentq, linprog
 
-from dlm_core import InformationProfile
+from dlm_core import InformationProfile, ProfileBand, Robust
 from dlm_core.error import expected_kl
 from dlm_core.schedules import (
     BestDeterministic,
@@ -208,3 +208,36 @@ def test_regret_is_largest_on_codes(length, steps):
     lowest = length / (length - 1) * (length - steps) / (2 * steps)
     assert lowest <= schedule.constant * (1 + 1e-12)
     assert schedule.constant <= length / (2 * (steps - 1))
+
+
+def squared_sum(band):
+    return np.sqrt(-np.diff(band.lower) * np.diff(band.levels)).sum() ** 2
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_levels_are_worth_what_the_theorem_says(seed):
+    rng = np.random.default_rng(seed)
+    length, m = int(rng.integers(8, 40)), int(rng.integers(1, 6))
+    h = np.sort(rng.exponential(size=length) ** rng.integers(1, 5))[::-1]
+    inner = rng.choice(np.arange(1, length - 1), m - 1, replace=False)
+    band = ProfileBand.from_profile(InformationProfile(h), np.union1d([0, length - 1], inner))
+    steps = int(rng.integers(m + 1, length))
+    value = Robust(band, steps).value
+    assert value <= squared_sum(band) / (2 * (steps - m)) * (1 + 1e-9)
+    below = squared_sum(band) / (steps + m - 1) - (h[0] - h[-1])
+    assert value >= below / 2 * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("length", [2, 3, 4, 7, 16, 63, 64, 65, 200])
+def test_levels_at_powers_of_two_adapt_to_both_measures(length):
+    powers = 2 ** np.arange(length.bit_length())
+    left, right = powers - 1, length - powers
+    levels = np.unique(np.r_[left[2 * left < length], length // 2, right[2 * right > length]])
+    assert levels.size <= 2 * np.log2(length) + 2
+    rng = np.random.default_rng(length)
+    for concentration in (0.01, 0.1, 1.0):
+        for falls in rng.dirichlet(np.full(length - 1, concentration), 20):
+            profile = InformationProfile(np.append(np.cumsum(falls[::-1])[::-1], 0.0))
+            band = ProfileBand.from_profile(profile, levels)
+            least = min(profile.total_correlation, profile.dual_total_correlation)
+            assert squared_sum(band) <= (1 + np.log2(length)) * least * (1 + 1e-9)

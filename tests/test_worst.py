@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import compositions
+from oracles import bands, compositions
 from scipy.optimize import linprog
 
 from dlm_core import (
@@ -21,7 +21,7 @@ from dlm_core import (
     worst_kl,
     worst_profile,
 )
-from dlm_core.testing import profiles, schedules
+from dlm_core.testing import schedules
 
 TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
@@ -42,21 +42,6 @@ def by_linear_program(schedule, band, budgets=()):
         options=TIGHT,
     )
     return None if found.x is None else -found.fun
-
-
-@st.composite
-def bands(draw, most=12):
-    """A band around a profile, and the profile."""
-    profile = draw(profiles(most=most))
-    length, h = profile.length, profile.conditional_entropy
-    inner = draw(st.sets(st.integers(1, length - 1))) if length > 1 else set()
-    levels = [0, *sorted(inner)]
-    error = st.sampled_from([0.0, 0.0, 0.1, 1.0])
-    below, above = (
-        draw(st.lists(error, min_size=len(levels), max_size=len(levels))) for _ in range(2)
-    )
-    band = ProfileBand(length, levels, np.maximum(h[levels] - below, 0), h[levels] + above)
-    return band, profile
 
 
 @settings(max_examples=60, deadline=None)
