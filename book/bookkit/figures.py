@@ -328,7 +328,7 @@ def residual_ratios(schedules):
     length = schedules[0].length
     j = np.arange(1, length)
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
-    titles = (r"$E[W_j]\,/\,(L-j)$: price of TC", r"$E[W_j]\,/\,j$: price of DTC")
+    titles = (r"$E[W_j]\,/\,(L-j)$: per nat of TC", r"$E[W_j]\,/\,j$: per nat of DTC")
     for axis, weights, title in zip(axes, (length - j, j), titles, strict=True):
         for schedule in schedules:
             ratio = schedule.residual / weights
