@@ -163,7 +163,10 @@ def _of_error():
     yield "certificate", dlm.certificate, {"schedule": schedule, "profile": PROFILE}
     known = {"total_correlation": 1.0, "dual_total_correlation": 0.5}
     both = {"schedules": [schedule, dlm.Equal(6, 2)], "standard_errors": 2.0}
-    yield "compare", dlm.compare, {**both, **known}
+    yield "compare", dlm.compare, {**both, **known, "target_error": 0.5}
+    kinds = {"schedules": ["Equal", "Robust"], "profile": BAND, "steps": 2, "target_error": 0.5}
+    yield "compare on a band", dlm.compare, kinds
+    yield "certificate on a band", dlm.certificate, {"schedule": schedule, "profile": BAND}
     yield "certificate of two numbers", dlm.certificate, {"schedule": schedule, **known}
     needed = {"target_error": 0.1, "length": 6, "schedule": "Minimax"}
     yield "steps_for", dlm.steps_for, {**needed, "profile": PROFILE}

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from dlm_core import Estimate, EstimatedProfile, InformationProfile
+from dlm_core import Estimate, EstimatedProfile, InformationProfile, ProfileBand
 from dlm_core.error import (
     Steps,
     certificate,
@@ -16,6 +16,7 @@ from dlm_core.error import (
     expected_kl,
     guarantee,
     steps_for,
+    worst_kl,
 )
 from dlm_core.information import estimate_total_correlation
 from dlm_core.schedules import (
@@ -27,6 +28,9 @@ from dlm_core.schedules import (
     Geometric,
     Minimax,
     OptimalForProfile,
+    Robust,
+    Schedule,
+    ShiftedEqual,
     TCAdaptive,
     to_systematic,
 )
@@ -212,7 +216,6 @@ def test_an_estimated_profile_certifies_nothing(estimated):
     way = r"EstimatedProfile.*estimate\.price\(schedule\).*estimate\.fit"
     for refused in (
         lambda: certificate(schedule, estimated),
-        lambda: compare([schedule], estimated),
         lambda: expected_kl(schedule, estimated),
         lambda: InformationProfile.concatenate([estimated]),
         lambda: InformationProfile(estimated),
@@ -478,6 +481,79 @@ def test_bounds_of_large_correlations_stay_finite_and_small_ones_positive():
         product = made.bounds[-1]
         assert product.measure == "product"
         assert product.value == pytest.approx(product.constant * size / 2, rel=1e-12, abs=0)
+
+
+def test_a_comparison_on_an_estimate_has_prices_and_no_error():
+    table = compare(["TCAdaptive", Equal(30, 7)], MEASURED, 7, target_error=0.4)
+    assert [made.value for made in table.certificates] == [None, None]
+    schedules = [TCAdaptive(30, 7), Equal(30, 7)]
+    assert [made.schedule for made in table.certificates] == schedules
+    assert table.prices == tuple(MEASURED.price(schedule) for schedule in schedules)
+    kinds = [TCAdaptive, Equal]
+    assert table.steps == tuple(steps_for(0.4, 30, kind, profile=MEASURED) for kind in kinds)
+    for row, price in zip(str(table).splitlines()[1:], table.prices, strict=True):
+        assert f"{price.value:.5g} ± {price.standard_error:.2g}" in row
+
+
+def test_a_comparison_on_a_band_has_the_worst_case():
+    band = ProfileBand.from_profile(PROFILE, [0, 9, 29])
+    kinds = ["Robust", ShiftedEqual, lambda length, steps: Minimax(length, steps, "dtc")]
+    table = compare([*kinds, FixedSizes([4, 16, 10])], band, steps=3, target_error=1.0)
+    made = [Robust(band, 3), ShiftedEqual(30, 3), Minimax(30, 3, "dtc"), FixedSizes([4, 16, 10])]
+    assert [entry.schedule for entry in table.certificates] == made
+    for entry in table.certificates:
+        assert entry.value == worst_kl(entry.schedule, band)
+        assert entry.exact is None
+        assert entry.basis == "worst case over the band"
+        # no bound from the largest TC and DTC of the band is below it
+        assert min(bound.value for bound in entry.bounds) >= entry.value * (1 - 1e-9)
+        assert "E KL <= " in str(entry)
+    robust, shifted, minimax, fixed = table.steps
+    assert fixed is None
+    for found, kind in ((robust, Robust), (shifted, ShiftedEqual)):
+        for steps, met in ((found, True), (found - 1, False)):
+            schedule = kind.for_shape(30, steps, profile=band)
+            assert (worst_kl(schedule, band) <= 1.0) is met
+    assert minimax >= robust
+    assert robust.basis == "worst case over the band"
+    assert "<=" in str(robust)
+    sure = ProfileBand(30, [0, 29], [1, 0], [1.1, 0.1], confidence=0.9)
+    assert compare([Equal(30, 3)], sure).certificates[0].basis.endswith("confidence 0.9")
+    assert str(steps_for(0.5, 30, "ShiftedEqual", profile=sure)).endswith("confidence 0.9)")
+
+
+def test_a_comparison_is_shown_in_a_box_of_its_own():
+    class Odd(Equal):
+        label = "<b>odd & bold</b>"
+
+    try:
+        table = compare([Odd(30, 7), Equal(30, 7)], PROFILE)
+        html = table._repr_html_()
+    finally:
+        Schedule._kinds.pop("Odd")
+    assert html.startswith('<div style="overflow-x: auto"><table>')
+    assert "&lt;b&gt;odd &amp; bold&lt;/b&gt;" in html
+    assert "<b>" not in html
+    assert html.count("<tr>") == 3
+    assert html.count("<th>") * 2 == html.count("<td>")
+    for made in table.certificates:
+        assert f"<td>{made.value:.5g}</td>" in html
+
+
+def test_kinds_are_compared_for_a_length_and_steps():
+    for refused in (
+        lambda: compare(["Equal"]),
+        lambda: compare(["Equal"], PROFILE),
+        lambda: compare(["Equal"], None, 3),
+        lambda: compare(["Unknown"], PROFILE, 3),
+        lambda: compare(["FixedSizes"], PROFILE, 3),
+    ):
+        with pytest.raises(ValueError, match="schedules|FixedSizes is given by"):
+            refused()
+    with pytest.raises(TypeError, match="schedules must hold Schedules or kinds"):
+        compare([3], PROFILE, 3)
+    with pytest.raises(ValueError, match="target_error needs a profile or a correlation"):
+        compare([Equal(30, 3)], target_error=0.1)
 
 
 def test_a_comparison_is_one_table():

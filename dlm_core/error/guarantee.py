@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from html import escape
 from numbers import Real
 from typing import Any
 
@@ -12,6 +13,9 @@ import numpy as np
 from dlm_core._check import MOST_POSITIONS, frozen, instance, integer, number, shown
 from dlm_core._types import FloatArray
 from dlm_core.error.law import error_by_law
+from dlm_core.error.worst import worst_kl
+from dlm_core.information._largest import largest_value
+from dlm_core.information.band import ProfileBand
 from dlm_core.information.estimate import Estimate
 from dlm_core.information.profile import (
     MEASURED,
@@ -20,7 +24,7 @@ from dlm_core.information.profile import (
     InformationProfile,
     exact_profile,
 )
-from dlm_core.schedules.base import BySteps, Schedule
+from dlm_core.schedules.base import BySteps, Schedule, measure_weights
 
 __all__ = [
     "Bound",
@@ -37,6 +41,7 @@ __all__ = [
 _EXACT = "exact profile"
 _GUARANTEE = "guarantee"
 _FITTED = "profile fitted to an estimate"
+_BAND = "worst case over the band"
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,8 @@ class Bound:
             return bound
         if self.basis == _GUARANTEE:
             return f"{bound} = {self.value:.6g} nats"
+        if self.basis.startswith(_BAND):
+            return f"{bound} <= {self.value:.6g} nats ({self.basis})"
         return f"{bound}, estimated {self.value:.6g} nats ({self.basis})"
 
 
@@ -84,24 +91,28 @@ class Certificate:
     bounds : tuple of Bound
         The bounds, which hold for every distribution with the given correlations.
     by_law : float or None
-        The error law on the profile, in nats; None where no profile is given.
+        The error law on the profile, in nats; of a band its largest value. None where neither is
+        given.
     fitted : bool
         Whether that profile was fitted to an estimate.
+    band : ProfileBand or None
+        The band, where one is given in place of a profile.
     """
 
     schedule: Schedule
     bounds: tuple[Bound, ...]
     by_law: float | None
     fitted: bool = False
+    band: ProfileBand | None = None
 
     @property
     def exact(self) -> float | None:
         """float or None: the error itself in nats; None where no exact profile is given."""
-        return None if self.fitted else self.by_law
+        return None if self.fitted or self.band is not None else self.by_law
 
     @property
     def value(self) -> float | None:
-        """float or None: the error by the law if a profile is known, else the least bound."""
+        """float or None: by the law if a profile or a band is known, else the least bound."""
         if self.by_law is not None:
             return self.by_law
         least = self._least
@@ -114,7 +125,7 @@ class Certificate:
         ``"exact profile"`` where it is the error itself, None where there is no value.
         """
         if self.by_law is not None:
-            return _FITTED if self.fitted else _EXACT
+            return _basis_of(self.band) if self.band else _FITTED if self.fitted else _EXACT
         least = self._least
         return None if least is None else least.basis
 
@@ -129,10 +140,17 @@ class Certificate:
             f"{type(schedule).__name__}, {schedule.steps} steps, length {schedule.length}",
             *(f"  {bound}   (E W_j <= c r_j, measure {bound.measure!r})" for bound in self.bounds),
         ]
-        if self.by_law is not None:
+        if self.band is not None:
+            lines.append(f"  E KL <= {self.by_law:.6g} nats   ({self.basis})")
+        elif self.by_law is not None:
             source = f"estimated: {_FITTED}" if self.fitted else "exact, from the profile"
             lines.append(f"  E KL = {self.by_law:.6g} nats   ({source})")
         return "\n".join(lines)
+
+
+def _basis_of(band: ProfileBand) -> str:
+    """What the largest error over a band rests on."""
+    return _BAND if band.confidence == 1 else f"{_BAND}, confidence {band.confidence:g}"
 
 
 def _harmonic(tc: float, dtc: float) -> float:
@@ -151,7 +169,7 @@ _AGGREGATES: dict[str, tuple[str, Callable[[float, float], float]]] = {
 
 def certificate(
     schedule: Schedule,
-    profile: InformationProfile | None = None,
+    profile: InformationProfile | ProfileBand | None = None,
     total_correlation: float | Estimate | None = None,
     dual_total_correlation: float | Estimate | None = None,
     *,
@@ -168,9 +186,9 @@ def certificate(
     ----------
     schedule : Schedule
         The law of the sizes.
-    profile : InformationProfile, optional
-        The distribution: gives both correlations and the exact error. An ``EstimatedProfile`` is
-        none: it has ``price(schedule)``.
+    profile : InformationProfile or ProfileBand, optional
+        The distribution: gives both correlations and the exact error. Of a band, their largest
+        values and that of the error. An ``EstimatedProfile`` is none: it has ``price(schedule)``.
     total_correlation, dual_total_correlation : float or Estimate, optional
         Nonnegative, in nats, or upper bounds on them; either or both, in place of the profile. Of
         an ``Estimate``, negative or not, the value plus ``standard_errors`` standard errors is
@@ -202,14 +220,22 @@ def certificate(
     E KL <= 0.562044 TC, estimated 0.281022 nats (estimate plus 2 standard errors)
     """
     instance("schedule", schedule, Schedule)
+    if profile is not None and not isinstance(profile, ProfileBand | Real):
+        exact_profile("profile", profile)
     known = _known(profile, total_correlation, dual_total_correlation, standard_errors)
     return _certificate(schedule, profile, known)
 
 
 def _certificate(
-    schedule: Schedule, profile: InformationProfile | None, known: "dict[str, _Upper]"
+    schedule: Schedule,
+    profile: InformationProfile | ProfileBand | None,
+    known: "dict[str, _Upper]",
 ) -> Certificate:
-    by_law = None if profile is None else error_by_law(schedule, profile)
+    band = profile if isinstance(profile, ProfileBand) else None
+    if isinstance(profile, ProfileBand):
+        by_law: float | None = worst_kl(schedule, profile)
+    else:
+        by_law = None if profile is None else error_by_law(schedule, profile)
     upper = _aggregates(known)
     bounds = []
     for measure, (aggregate, _) in _AGGREGATES.items():
@@ -219,8 +245,8 @@ def _certificate(
             bounds.append(Bound(measure, aggregate, constant, constant * nats, basis))
         else:
             bounds.append(Bound(measure, aggregate, constant, None))
-    fitted = profile is not None and profile.fitted
-    return Certificate(schedule, tuple(bounds), by_law, fitted)
+    fitted = isinstance(profile, InformationProfile) and profile.fitted
+    return Certificate(schedule, tuple(bounds), by_law, fitted, band)
 
 
 @dataclass(frozen=True)
@@ -245,7 +271,7 @@ def _aggregates(known: dict[str, _Upper]) -> dict[str, _Upper]:
 
 
 def _known(
-    profile: InformationProfile | None,
+    profile: InformationProfile | EstimatedProfile | ProfileBand | None,
     total_correlation: float | Estimate | None,
     dual_total_correlation: float | Estimate | None,
     standard_errors: float,
@@ -260,9 +286,14 @@ def _known(
                 f"profile must be of type InformationProfile, got {shown(profile)}: give a "
                 f"correlation by its name, such as total_correlation={shown(profile)}"
             )
-        exact_profile("profile", profile)
         if any(value is not None for value in given.values()):
             raise ValueError("give either a profile or correlations, not both")
+        if isinstance(profile, ProfileBand):
+            return {m: _Upper(_largest(m, profile), _basis_of(profile)) for m in ("tc", "dtc")}
+        if isinstance(profile, EstimatedProfile):
+            measured = profile.total_correlation, profile.dual_total_correlation
+            return _known(None, *measured, standard_errors)
+        exact_profile("profile", profile)
         basis = _FITTED if profile.fitted else _GUARANTEE
         return {
             "tc": _Upper(profile.total_correlation, basis),
@@ -274,6 +305,13 @@ def _known(
         for measure, (name, value) in names
         if value is not None
     }
+
+
+def _largest(measure: str, band: ProfileBand) -> float:
+    """The largest sum of weights times increments over a band."""
+    weights = np.zeros(band.length + 1)
+    weights[1:-1] = measure_weights(measure, band.length)
+    return largest_value(weights, band, np.zeros((0, weights.size)), np.zeros(0)).value
 
 
 def _correlation(name: str, value: float | Estimate, standard_errors: float) -> _Upper:
@@ -338,7 +376,8 @@ class Steps(int):
         return f"Steps({int(self)}, error={self.error:.6g}, basis={self.basis!r})"
 
     def __str__(self) -> str:
-        relation = "=" if self.basis == _EXACT else "<=" if self.basis == _GUARANTEE else "about"
+        promised = self.basis.startswith((_GUARANTEE, _BAND))
+        relation = "=" if self.basis == _EXACT else "<=" if promised else "about"
         # of a predictor that was measured no error is known, but a price, negative perhaps
         what = "price" if self.basis.endswith(MEASURED) else "E KL"
         return f"{int(self)} ({what} {relation} {self.error:.6g} nats: {self.basis})"
@@ -353,7 +392,7 @@ def steps_for(
     length: int,
     schedule: "str | type[Schedule] | Callable[[int, int], Schedule]" = "Minimax",
     *,
-    profile: InformationProfile | EstimatedProfile | None = None,
+    profile: InformationProfile | EstimatedProfile | ProfileBand | None = None,
     total_correlation: float | Estimate | None = None,
     dual_total_correlation: float | Estimate | None = None,
     standard_errors: float = 2.0,
@@ -386,7 +425,7 @@ def steps_for(
         ``Schedule``, always of one class and for one measure. A class that asks for a measure
         gets ``"tc"`` or ``"dtc"``, whichever correlation is known to be less; one that asks for a
         profile gets it.
-    profile : InformationProfile or EstimatedProfile, optional
+    profile : InformationProfile, EstimatedProfile or ProfileBand, optional
     total_correlation, dual_total_correlation : float or Estimate, optional
         As in ``certificate``; at least one of the three is needed.
     standard_errors : float
@@ -487,7 +526,7 @@ def error_curve(
     length: int,
     schedule: "str | type[Schedule] | Callable[[int, int], Schedule]" = "Minimax",
     *,
-    profile: InformationProfile | EstimatedProfile | None = None,
+    profile: InformationProfile | EstimatedProfile | ProfileBand | None = None,
     total_correlation: float | Estimate | None = None,
     dual_total_correlation: float | Estimate | None = None,
     standard_errors: float = 2.0,
@@ -525,33 +564,25 @@ def error_curve(
     """
     length = integer("length", length, 1, MOST_POSITIONS)
     standard_errors = number("standard_errors", standard_errors, 0)
-    estimated = profile if isinstance(profile, EstimatedProfile) else None
-    exact = None if isinstance(profile, EstimatedProfile) else profile
-    if estimated is None:
-        known = _known(exact, total_correlation, dual_total_correlation, standard_errors)
-    else:
-        if total_correlation is not None or dual_total_correlation is not None:
-            raise ValueError("give either a profile or correlations, not both")
-        measured = estimated.total_correlation, estimated.dual_total_correlation
-        known = _known(None, *measured, standard_errors)
+    known = _known(profile, total_correlation, dual_total_correlation, standard_errors)
     if not known:
         raise ValueError("give a profile, total_correlation or dual_total_correlation")
     if profile is not None and profile.length != length:
         raise ValueError(f"profile must have the length {length}, got {profile.length}")
-    # what a kind that asks for a measure is given
-    made_for = min(known, key=lambda name: known[name].nats)
     aggregates = _aggregates(known)
-    if estimated is not None:
+    if isinstance(profile, EstimatedProfile):
         basis = _plus(standard_errors, MEASURED)
-    elif exact is not None:
-        basis = _FITTED if exact.fitted else _EXACT
+    elif isinstance(profile, ProfileBand):
+        basis = _basis_of(profile)
+    elif profile is not None:
+        basis = _FITTED if profile.fitted else _EXACT
     else:
         basis = " or ".join(dict.fromkeys(upper.basis for upper in aggregates.values()))
 
-    kind = make = _kind(schedule, profile)
-    if isinstance(kind, type):
-        make = partial(kind.for_shape, measure=made_for, profile=profile)  # type: ignore[attr-defined]
-        at_once = estimated is None and _at_once(kind, length, exact, aggregates, made_for)
+    kind = _kind(schedule, profile)
+    make = _maker(kind, profile, known)
+    if isinstance(kind, type) and not isinstance(profile, EstimatedProfile | ProfileBand):
+        at_once = _at_once(kind, length, profile, aggregates, _least_known(known))
         if at_once:
             return ErrorCurve(kind.__name__, length, basis, at_once)
     in_turn = _InTurn(make, length, profile, known, standard_errors, basis)
@@ -606,7 +637,7 @@ class _InTurn:
 
     make: Callable[[int, int], Schedule]
     length: int
-    profile: InformationProfile | EstimatedProfile | None
+    profile: InformationProfile | EstimatedProfile | ProfileBand | None
     known: dict[str, _Upper]
     standard_errors: float
     basis: str
@@ -646,17 +677,20 @@ class _InTurn:
         return next((steps for steps in candidates if met(steps)), self.length)
 
 
-def _never_hurt(first: Schedule, profile: InformationProfile | None, known: list[str]) -> bool:
+def _never_hurt(
+    first: Schedule, profile: InformationProfile | ProfileBand | None, known: list[str]
+) -> bool:
     """Whether further steps of this kind never make the error larger that is asked for."""
     if first.improves == "own measure":
         measure = getattr(first, "measure", None)
         return profile is None and isinstance(measure, str) and known == [measure]
     if first.improves == "own profile":
-        return profile is not None and getattr(first, "profile", None) == profile
+        made_on = getattr(first, "profile", getattr(first, "band", None))
+        return profile is not None and made_on == profile
     return first.improves == "always"
 
 
-def _kind(schedule: object, profile: InformationProfile | EstimatedProfile | None) -> Any:
+def _kind(schedule: object, profile: object) -> Any:
     """The class that is meant, or the function of length and steps that returns the schedule."""
     kind: Any = Schedule.named(schedule) if isinstance(schedule, str) else schedule
     if not callable(kind) or kind is Schedule:
@@ -677,6 +711,19 @@ def _kind(schedule: object, profile: InformationProfile | EstimatedProfile | Non
     return kind
 
 
+def _maker(kind: Any, profile: object, known: dict[str, _Upper]) -> Callable[[int, int], Schedule]:
+    """What makes a schedule of a kind from a length and a number of steps."""
+    if not isinstance(kind, type):
+        return kind  # type: ignore[no-any-return]
+    measure = _least_known(known) if known else None
+    return partial(kind.for_shape, measure=measure, profile=profile)  # type: ignore[attr-defined]
+
+
+def _least_known(known: dict[str, _Upper]) -> str:
+    """The measure for which a kind that asks for one is made."""
+    return min(known, key=lambda name: known[name].nats)
+
+
 def _chosen_on_itself(kind: str) -> str:
     return (
         f"profile must be exact for {kind}, got an EstimatedProfile: sizes that are chosen on an "
@@ -687,23 +734,52 @@ def _chosen_on_itself(kind: str) -> str:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Certificates of several schedules, printed as one table; made by ``compare``.
+    """Several schedules in one table, made by ``compare``.
+
+    Printable; in a notebook it is shown as a table that scrolls in a box of its own.
 
     Attributes
     ----------
     certificates : tuple of Certificate
         One for each schedule, in their order.
+    prices : tuple of Estimate
+        What each schedule costs on the predictor that was measured; empty without an estimated
+        profile.
+    target_error : float or None
+        The error, in nats, of which ``steps`` speaks.
+    steps : tuple of Steps or None
+        The least steps with which each kind meets the target; None for a kind that cannot be made
+        from a number of steps. Empty without a target.
     """
 
     certificates: tuple[Certificate, ...]
+    prices: tuple[Estimate, ...] = ()
+    target_error: float | None = None
+    steps: tuple[Steps | None, ...] = ()
+
+    @cached_property
+    def _rows(self) -> list[list[str]]:
+        """The cells of the table, its head first."""
+        head = ["schedule", "steps", *(f"c, {name}" for name in _AGGREGATES)]
+        head += ["price"] if self.prices else []
+        head += [] if self.target_error is None else [f"steps for {self.target_error:g}"]
+        rows = [[*head, "nats", "basis"]]
+        for place, made in enumerate(self.certificates):
+            schedule = made.schedule
+            row = [getattr(schedule, "label", type(schedule).__name__), str(schedule.steps)]
+            row += [f"{bound.constant:.5g}" for bound in made.bounds]
+            if self.prices:
+                price = self.prices[place]
+                row.append(f"{price.value:.5g} ± {price.standard_error:.2g}")
+            if self.target_error is not None:
+                least = self.steps[place]
+                row.append("" if least is None else f"{least:d}")
+            value = "" if made.value is None else f"{made.value:.5g}"
+            rows.append([*row, value, made.basis or ""])
+        return rows
 
     def __str__(self) -> str:
-        rows = [["schedule", "steps", *(f"c, {name}" for name in _AGGREGATES), "nats", "basis"]]
-        for made in self.certificates:
-            constants = [f"{bound.constant:.5g}" for bound in made.bounds]
-            value = "" if made.value is None else f"{made.value:.5g}"
-            name = getattr(made.schedule, "label", type(made.schedule).__name__)
-            rows.append([name, str(made.schedule.steps), *constants, value, made.basis or ""])
+        rows = self._rows
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         last = len(widths) - 1
         return "\n".join(
@@ -714,33 +790,53 @@ class Comparison:
             for row in rows
         )
 
+    def _repr_html_(self) -> str:
+        head, *rows = [[escape(cell) for cell in row] for row in self._rows]
+        lines = ["<th>" + "</th><th>".join(head) + "</th>"]
+        lines += ["<td>" + "</td><td>".join(row) + "</td>" for row in rows]
+        table = "\n".join(f"<tr>{line}</tr>" for line in lines)
+        return f'<div style="overflow-x: auto"><table>\n{table}\n</table></div>'
+
 
 def compare(
-    schedules: Iterable[Schedule],
-    profile: InformationProfile | None = None,
+    schedules: "Iterable[Schedule | str | type[Schedule] | Callable[[int, int], Schedule]]",
+    profile: InformationProfile | EstimatedProfile | ProfileBand | None = None,
+    steps: int | None = None,
+    *,
     total_correlation: float | Estimate | None = None,
     dual_total_correlation: float | Estimate | None = None,
-    *,
+    target_error: float | None = None,
     standard_errors: float = 2.0,
 ) -> Comparison:
-    """The certificates of several schedules side by side.
+    """Several schedules side by side: what they promise, lose and cost.
 
     Parameters
     ----------
-    schedules : iterable of Schedule
-        At least one.
-    profile, total_correlation, dual_total_correlation, standard_errors
-        As in ``certificate``; the correlations may be left out.
+    schedules : iterable
+        At least one: schedules, or with ``steps`` and a profile or band also kinds of them, as
+        ``steps_for`` takes them.
+    profile : InformationProfile, EstimatedProfile or ProfileBand, optional
+        What is known: gives the error itself; the price on the predictor that was measured, and
+        no error; or the largest error over the band.
+    steps : int, optional
+        With how many steps kinds are made, for the length of the profile.
+    total_correlation, dual_total_correlation, standard_errors
+        As in ``certificate``, in place of a profile; the correlations may be left out.
+    target_error : float, optional
+        In nats: of each kind also the least steps that meet it, as by ``steps_for``. What a kind
+        that asks for a measure is made for is kept.
 
     Returns
     -------
     Comparison
-        Printable as a table: the constants for each measure, then the value and its basis.
+        Printable as a table: the constants for each measure, the price, the steps for the target,
+        then the value and its basis.
 
     Raises
     ------
     TypeError, ValueError
-        If there is no schedule, or as ``certificate``.
+        If there is no schedule, a kind has no steps or no length, or as ``certificate`` and
+        ``steps_for``.
 
     Examples
     --------
@@ -748,13 +844,85 @@ def compare(
     >>> table = compare([TCAdaptive(8, 3), Equal(8, 3)], total_correlation=1.0)
     >>> [round(made.value, 4) for made in table.certificates]
     [0.3887, 1.0]
+    >>> band = ProfileBand(8, levels=[0, 4, 7], lower=[1.0, 0.4, 0.1], upper=[1.0, 0.4, 0.1])
+    >>> table = compare(["ShiftedEqual", "Robust"], band, steps=3, target_error=0.5)
+    >>> [(round(made.value, 3), int(k)) for made, k in zip(table.certificates, table.steps)]
+    [(1.157, 5), (1.0, 5)]
     """
-    if not isinstance(schedules, Iterable) or getattr(schedules, "ndim", 1) == 0:
+    if isinstance(schedules, str) or not isinstance(schedules, Iterable):
         raise TypeError(f"schedules must be several of Schedule, got {shown(schedules)}")
-    several = [instance("schedules", schedule, Schedule) for schedule in schedules]
-    if not several:
+    if getattr(schedules, "ndim", 1) == 0:
+        raise TypeError(f"schedules must be several of Schedule, got {shown(schedules)}")
+    kinds = list(schedules)
+    if not kinds:
         raise ValueError("schedules must hold at least one Schedule, got none")
-    given = profile, total_correlation, dual_total_correlation
-    return Comparison(
-        tuple(certificate(made, *given, standard_errors=standard_errors) for made in several)
+    given = total_correlation, dual_total_correlation, standard_errors
+    known = _known(profile, *given)
+    exact = None if isinstance(profile, EstimatedProfile) else profile
+    made = tuple(
+        each if isinstance(each, Schedule) else _made(each, profile, known, steps) for each in kinds
+    )
+    prices: tuple[Estimate, ...] = ()
+    promised = known
+    if isinstance(profile, EstimatedProfile):
+        prices = tuple(profile.price(schedule) for schedule in made)
+        promised = {}  # what was measured of a predictor promises nothing of its errors
+    certificates = tuple(_certificate(schedule, exact, promised) for schedule in made)
+    if target_error is None:
+        return Comparison(certificates, prices)
+    target_error = number("target_error", target_error, 0)
+    if not known:
+        raise ValueError("target_error needs a profile or a correlation beside it, got neither")
+    least = tuple(_least_steps(target_error, schedule, profile, given) for schedule in made)
+    return Comparison(certificates, prices, target_error, least)
+
+
+def _made(
+    kind: object,
+    profile: InformationProfile | EstimatedProfile | ProfileBand | None,
+    known: dict[str, _Upper],
+    steps: object,
+) -> Schedule:
+    """The schedule of a kind for the length of a profile."""
+    if not isinstance(kind, str) and not callable(kind):
+        raise TypeError(f"schedules must hold Schedules or kinds of them, got {shown(kind)}")
+    if steps is None or profile is None:
+        raise ValueError(
+            "schedules must hold schedules such as Equal(length, steps), or else profile and "
+            f"steps must be given for which to make them, got {shown(kind)}"
+        )
+    steps = integer("steps", steps, 1, profile.length)
+    try:
+        make = _maker(_kind(kind, profile), profile, known)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"schedules must be kinds: {error}") from None
+    return instance("schedules", make(profile.length, steps), Schedule)
+
+
+def _least_steps(
+    target_error: float,
+    schedule: Schedule,
+    profile: InformationProfile | EstimatedProfile | ProfileBand | None,
+    given: tuple[float | Estimate | None, float | Estimate | None, float],
+) -> Steps | None:
+    """The least steps of a schedule's kind; None if it cannot be made from their number."""
+    measure = getattr(schedule, "measure", None)
+    made_on = getattr(schedule, "profile", getattr(schedule, "band", None))
+
+    def make(length: int, steps: int) -> Schedule:
+        return type(schedule).for_shape(length, steps, measure=measure, profile=made_on)
+
+    try:
+        make(schedule.length, schedule.steps)
+    except ValueError:
+        return None
+    total_correlation, dual_total_correlation, standard_errors = given
+    return steps_for(
+        target_error,
+        schedule.length,
+        make,
+        profile=profile,
+        total_correlation=total_correlation,
+        dual_total_correlation=dual_total_correlation,
+        standard_errors=standard_errors,
     )

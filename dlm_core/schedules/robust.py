@@ -14,7 +14,7 @@ piecewise linear, and each sweep gives its value and its gradient, a plane below
 from dataclasses import dataclass
 from functools import cached_property
 from math import fsum
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -81,6 +81,7 @@ class Robust(OnePhase):
     """
 
     label: ClassVar[str] = "robust"
+    improves: ClassVar[Literal["own profile"]] = "own profile"
 
     band: ProfileBand
     steps: int
