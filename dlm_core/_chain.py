@@ -51,12 +51,20 @@ def gap_entropies(transition: npt.ArrayLike, length: int) -> FloatArray:
 
 
 def _stationary(table: FloatArray) -> FloatArray:
-    """The stationary law, without a subtraction (Grassmann, Taksar and Heyman 1985)."""
-    table = table.copy()
-    for last in range(len(table) - 1, 0, -1):
-        table[:last, last] /= table[last, :last].sum()
-        table[:last, :last] += np.outer(table[:last, last], table[last, :last])
-    law = np.ones(1)
-    for state in range(1, len(table)):
-        law = np.append(law, law @ table[:state, state])
-    return law / law.sum()
+    """The stationary law of an irreducible chain.
+
+    By the elimination of Grassmann, Taksar and Heyman (1985), which subtracts nothing; in
+    logarithms, as products of small probabilities may be below the least float64, and their
+    quotients above the largest.
+    """
+    with np.errstate(divide="ignore"):
+        logs = np.log(table)
+    for last in range(len(logs) - 1, 0, -1):
+        logs[:last, last] -= np.logaddexp.reduce(logs[last, :last])
+        through = logs[:last, last, np.newaxis] + logs[last, :last]
+        logs[:last, :last] = np.logaddexp(logs[:last, :last], through)
+    law = np.zeros(len(logs))
+    for state in range(1, len(logs)):
+        law[state] = np.logaddexp.reduce(law[:state] + logs[:state, state])
+    weights: FloatArray = np.exp(law - law.max())
+    return weights / weights.sum()

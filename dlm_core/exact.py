@@ -12,9 +12,10 @@ from fractions import Fraction
 from functools import cache
 from itertools import combinations, pairwise
 from math import prod
+from numbers import Rational
 from typing import TypeAlias
 
-from dlm_core._check import instance, integer, listable, shape
+from dlm_core._check import instance, integer, listable, shape, shown
 
 __all__ = [
     "dtc_coefficient",
@@ -195,8 +196,14 @@ def reciprocal_law(length: int, steps: int) -> Law:
 
 
 def reversed_law(law: Law) -> Law:
-    """The law of the sizes read backwards."""
-    return {sizes[::-1]: chance for sizes, chance in instance("law", law, dict).items()}
+    """The law of the sizes read backwards.
+
+    Raises
+    ------
+    TypeError
+        If ``law`` is no dictionary from tuples of sizes to rational numbers.
+    """
+    return {sizes[::-1]: chance for sizes, chance in _law(law).items()}
 
 
 def residual(law: Law) -> list[Fraction]:
@@ -205,11 +212,11 @@ def residual(law: Law) -> list[Fraction]:
     Raises
     ------
     TypeError
-        If ``law`` is no dictionary.
+        If ``law`` is no dictionary from tuples of sizes to rational numbers.
     ValueError
         If it is empty, or its compositions have different sums.
     """
-    lengths = {sum(sizes) for sizes in instance("law", law, dict)}
+    lengths = {sum(sizes) for sizes in _law(law)}
     if len(lengths) != 1:
         raise ValueError(f"law must hold compositions of one length, got {sorted(lengths)}")
     mean = [Fraction(0)] * (lengths.pop() - 1)
@@ -265,6 +272,21 @@ def random_code_curve(length: int, dimension: int, alphabet_size: int) -> list[F
 def _workable(name: str, work: int) -> None:
     if work > _MOST_WORK:
         raise ValueError(f"{name} must be at most {_MOST_WORK}, got {work}")
+
+
+def _law(law: Law) -> Law:
+    for sizes, chance in instance("law", law, dict).items():
+        composition = (
+            isinstance(sizes, tuple)
+            and sizes
+            and all(isinstance(size, int) and size > 0 for size in sizes)
+        )
+        if not composition or not isinstance(chance, Rational):
+            raise TypeError(
+                "law must map tuples of positive sizes to rational numbers, got "
+                f"{shown(sizes)}: {shown(chance)}"
+            )
+    return law
 
 
 def _listable(length: int, steps: int) -> tuple[int, int]:

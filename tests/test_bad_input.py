@@ -86,8 +86,13 @@ def _of_schedules():
     yield "to_systematic", dlm.to_systematic, {"schedule": made}
     yield "measure_weights", dlm.measure_weights, {"measure": "tc", "length": 6}
     yield "residuals", dlm.residuals, {"sizes": [[2, 4], [3, 3]]}
-    for name in ("tc_coefficient", "tc_law", "dtc_law", "dtc_coefficient", "reciprocal_law"):
-        yield f"exact.{name}", getattr(exact, name), {"length": 6, "steps": 2}
+    for name in ("tc_law", "dtc_law", "reciprocal_law"):
+        yield f"exact.{name}", getattr(exact, name), SIX
+    yield "exact.tc_coefficient", exact.tc_coefficient, {"k": 2, "l": 6}
+    yield "exact.dtc_coefficient", exact.dtc_coefficient, {"length": 6, "k": 2, "i": 1}
+    law = exact.tc_law(6, 2)
+    yield "exact.reversed_law", exact.reversed_law, {"law": law}
+    yield "exact.residual", exact.residual, {"law": law}
     code = {"length": 6, "dimension": 2, "alphabet_size": 7}
     yield "exact.random_code_curve", exact.random_code_curve, code
 
@@ -100,13 +105,14 @@ def _of_information():
         yield (
             f"{name} of a support",
             call,
-            {"support": [[0, 1], [1, 0]], "probabilities": [0.5] * 2},
+            {"support": [[0, 1], [1, 0]], "probabilities": [0.5] * 2, "unit": "bits"},
         )
     for name in ("estimate_total_correlation", "estimate_dual_total_correlation"):
         yield name, getattr(dlm, name), {"samples": BITS, "unit": "bits"}
-    yield "Estimate", dlm.Estimate, {"value": 1.0, "standard_error": 0.1, "n": 10}
+    estimate = {"value": 1.0, "standard_error": 0.1, "n": 10, "note": "by hand"}
+    yield "Estimate", dlm.Estimate, estimate
     yield "Estimate.from_draws", dlm.Estimate.from_draws, {"draws": [1.0, 2.0]}
-    yield "InformationProfile", profile, {"conditional_entropy": [1.0, 0.5]}
+    yield "InformationProfile", profile, {"conditional_entropy": [1.0, 0.5], "fitted": True}
     yield "from_joint", profile.from_joint, {"p": [[0.5, 0], [0, 0.5]]}
     support = {"support": [[0, 1], [1, 0]], "probabilities": [0.5, 0.5]}
     yield "from_support", profile.from_support, support
@@ -237,9 +243,11 @@ def _of_sampler():
     rows = {key: value for key, value in every.items() if key not in ("n", "device", "callback")}
     yield "generate for rows", dlm.generate, {**rows, "tokens": MASKS}
     likely = {"predictor": LAW, "schedule": schedule, "tokens": WORDS, "seed": 0, "first_row": 0}
-    yield "log_likelihood", dlm.log_likelihood, {**likely, "order": "random", "progress": False}
-    learned = {"predictor": LAW, "tokens": WORDS, "generator": 0, "perfect": False}
-    yield "estimate_profile", dlm.estimate_profile, {**learned, "progress": False}
+    likely |= {"order": "random", "progress": False, "mask_id": None}
+    yield "log_likelihood", dlm.log_likelihood, likely
+    learned = {"predictor": LAW, "tokens": WORDS, "generator": 0, "perfect": False, "batch": 2}
+    learned |= {"progress": False, "mask_id": None, "prompt": None}
+    yield "estimate_profile", dlm.estimate_profile, learned
 
 
 ROOMS = {
@@ -376,8 +384,11 @@ def holds_nan(value, depth=3):
     return False
 
 
-def outcome(call, arguments, name):
-    """What is wrong with the answer to one call, or None."""
+def outcome(call, arguments, name=None):
+    """What is wrong with the answer to one call, or None.
+
+    Without the name of a replaced argument all are right, and the call has to return.
+    """
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         result = call(**arguments)
@@ -385,6 +396,8 @@ def outcome(call, arguments, name):
             return "returns a NaN"
     except (TypeError, ValueError) as error:
         if type(error) not in (TypeError, ValueError):
+            return f"raises {type(error).__name__}: {error}"
+        if name is None:
             return f"raises {type(error).__name__}: {error}"
         # what a function raises that is called for the user is the user's
         if callable(arguments.get(name)) and name in ("callback", "predictor", "schedule"):
@@ -412,7 +425,7 @@ def try_all(room):
     torch.set_num_threads(1)
     calls, problems = 0, []
     for title, call, arguments in ROOMS[room]():
-        if (wrong := outcome(call, arguments, "")) is not None:
+        if (wrong := outcome(call, arguments)) is not None:
             problems.append(f"{title} with right arguments {wrong}")
         for name in arguments:
             for value in bad_values():

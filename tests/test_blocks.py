@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 from itertools import permutations, product
-from math import comb
+from math import comb, log
 
 import numpy as np
 import pytest
@@ -43,6 +43,21 @@ def test_the_first_block_is_a_chain(transition, length):
     np.testing.assert_allclose(
         profile.conditional_entropy, chain.conditional_entropy, rtol=0, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("small", [1e-3, 1e-200])
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_the_stationary_law_spans_decades(small, order):
+    """Whatever the names of the states: products of small probabilities are below 5e-324."""
+    up, down = [1.0, 1 - small, 1 - small], [small, small, small]
+    walk = np.diag(up, 1) + np.diag(down, -1)
+    walk[3, 3] = 1 - small
+    once = small / (1 - small)
+    law = np.array([small * once**2, once**2, once, 1.0])  # by detailed balance
+    law /= law.sum()
+    entropy = sum(-x * log(x) for x in law if 0 < x < 1)
+    (first,) = chain_block_profiles(walk[np.ix_(order, order)], 1, 1)
+    assert first.entropy == pytest.approx(entropy, rel=1e-9, abs=0)
 
 
 @pytest.mark.parametrize("transition", CHAINS)

@@ -131,6 +131,9 @@ def test_closed_law_weighs_boundaries_by_their_reciprocals(length, steps):
         (lambda: residual({(1, 2): 1, (2,): 1}), ValueError, r"of one length, got \[2, 3\]"),
         (lambda: residual([(1, 2)]), TypeError, "law must be of type dict"),
         (lambda: reversed_law(None), TypeError, "law must be of type dict"),
+        (lambda: reversed_law({"12": 1}), TypeError, "law must map tuples of .* got '12': 1"),
+        (lambda: residual({(2, 0): 1}), TypeError, "law must map tuples of positive sizes"),
+        (lambda: residual({(2, 1): 0.5}), TypeError, r"to rational numbers, got \(2, 1\): 0.5"),
     ],
 )
 def test_bad_arguments_are_named(call, error, message):
