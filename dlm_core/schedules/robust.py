@@ -36,7 +36,7 @@ _MOST_LEVELS = 40
 _MOST_ROUNDS = 400
 # The search ends when its bounds from both sides agree to this, relatively: for exact levels, and
 # where there are error bars, in which more digits mean nothing.
-_AGREE, _AGREE_WITHIN_ERRORS = 1e-10, 1e-6
+_AGREE, _AGREE_WITHIN_ERRORS = 5e-10, 1e-6
 # Where the next plane is sought: at this share of the way from the lower bound to the upper one.
 _LEVEL = 0.6
 # Planes that are kept: beyond the larger number, the smaller of those nearest to the least point.
@@ -442,7 +442,12 @@ def _nearest(
     return np.maximum(here - residual[:-1] / residual[-1], 0.0)
 
 
-_TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+# Programs so small are solved sooner as they are.
+_TIGHT = {
+    "presolve": False,
+    "primal_feasibility_tolerance": 1e-10,
+    "dual_feasibility_tolerance": 1e-10,
+}
 
 
 def _worst(residual: FloatArray, band: ProfileBand) -> tuple[float, InformationProfile]:
