@@ -48,11 +48,12 @@ class Robust(OnePhase):
     No schedule that ignores content, random or not, promises less on what is known. Beside it
     stands its adversary: a profile of the band on which even the best sizes lose
     ``lower_bound``, so that ``lower_bound`` and ``value`` enclose the least worst case whatever
-    the search did. For exact levels, up to 16 of them, they agree to 1e-9 and better; of a band
-    with more levels a coarser one is solved, and ``gap`` says what was lost.
+    the search did. For exact levels, up to 16 of them, they agree to 1e-9 and better, but where
+    the falls between them span many decades, or are below 1e-50 nats. Of a band with more levels a
+    coarser one is solved. ``gap`` says what was lost.
 
-    The draws are those of ``Systematic``. The search, some 50 to 200 sweeps of O(L), takes half a
-    second to a second at ``L = 2000`` with 16 levels. Known at 0 and ``L - 1`` alone, the band
+    The draws are those of ``Systematic``. The search, some 50 to 500 sweeps of O(L), takes half a
+    second to two seconds at ``L = 2000`` with 16 levels. Known at 0 and ``L - 1`` alone, the band
     leaves the minimax schedule for constant weights; known everywhere, the best fixed sizes.
 
     For a length ``l < L`` it is robust for the last ``l`` values of the curve, which is right where
