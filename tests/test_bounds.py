@@ -163,9 +163,11 @@ def test_lower_bound_is_sharp_between_the_extremes():
 
 
 def test_bounds_at_the_ends():
-    for length in (1, 2, 30, 2000):
-        for name in ("tc_lower_bound", "dtc_lower_bound"):
-            assert getattr(bounds, name)(length, length) < 1e-12
+    for length in (1, 2, 30, 2000, 2**31 - 1):
+        for measure in ("tc", "dtc"):
+            lower = getattr(bounds, f"{measure}_lower_bound")
+            assert lower(length, length) == 0.0
+            assert lower(length, 1) <= getattr(bounds, f"{measure}_upper_bound")(length, 1)
         for name in ("tc_upper_bound", "dtc_upper_bound", "both_upper_bound"):
             assert getattr(bounds, name)(length, length) == 0.0
         assert small_alphabet_lower_bound(length, length, 2) == 0.0

@@ -322,6 +322,11 @@ def test_pairs_of_random_sizes_are_refused():
         ({"precision": 0.0}, ValueError, "precision must be positive"),
         ({"precision": 1e-12}, ValueError, r"precision must be one that 2\*\*53 passes reach"),
         ({"precision": 1e-300}, ValueError, r"precision must be one that 2\*\*53 passes reach"),
+        (
+            {"precision": 1e-200, "standard_deviations": [0.0] + [1e200] * 5},
+            ValueError,
+            "got 1e-200 where inf are needed",
+        ),
         ({"confidence": 1.0}, ValueError, "confidence must lie between 0 and 1"),
         ({"confidence": 0}, ValueError, "confidence must lie between 0 and 1"),
         ({"standard_deviations": [0.1] * 5}, ValueError, r"must have shape \(6,\), got \(5,\)"),

@@ -56,7 +56,7 @@ def tc_lower_bound(length: int, steps: int) -> float:
         blocks = -steps * np.expm1(-np.log1p(length / beta) / steps)
         return (harmonic - blocks) / (harmonic - length / (length + beta))
 
-    return _largest(bound, length)
+    return _largest(bound, length, steps, 1.0)
 
 
 def dtc_lower_bound(length: int, steps: int) -> float:
@@ -92,16 +92,18 @@ def dtc_lower_bound(length: int, steps: int) -> float:
         blocks = steps * np.expm1(np.log1p(length / beta) / steps)
         return (blocks - harmonic) / (harmonic - length / (length - 1 + beta))
 
-    return _largest(bound, length)
+    return _largest(bound, length, steps, length - 1.0)
 
 
-def _largest(bound: Callable[[float], float], length: int, xatol: float = 1e-8) -> float:
+def _largest(
+    bound: Callable[[float], float], length: int, steps: int, one_step: float, xatol: float = 1e-8
+) -> float:
     """The largest value found of a function of beta; each value is a valid bound, and so is 0.
 
-    With ``xatol``, of the logarithm of beta, as it is the value is off by rounding alone.
+    With ``xatol``, of the logarithm of beta, as it is the value is off by rounding alone, and by
+    none where it would show: above the constant of one step, which is the largest, or of all.
     """
-
-    if length == 1:
+    if steps == length:
         return 0.0
     found = scipy.optimize.minimize_scalar(
         lambda x: -bound(np.exp(x)),
@@ -109,7 +111,7 @@ def _largest(bound: Callable[[float], float], length: int, xatol: float = 1e-8) 
         method="bounded",
         options={"xatol": xatol},
     )
-    return max(float(-found.fun), 0.0)
+    return min(max(float(-found.fun), 0.0), one_step)
 
 
 def small_alphabet_lower_bound(
@@ -182,7 +184,9 @@ def small_alphabet_lower_bound(
         error = expected_kl(OptimalForProfile(profile, steps), profile)
         return float(error / (aggregate @ profile.increments))
 
-    return _largest(bound, length, xatol=1e-4)  # coarse, as the best sizes take their time
+    one_step = 1.0 if measure == "tc" else length - 1.0
+    # coarse, as the best sizes take their time
+    return _largest(bound, length, steps, one_step, xatol=1e-4)
 
 
 def _is_prime_power(q: int) -> bool:

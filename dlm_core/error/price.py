@@ -5,8 +5,6 @@ curve :math:`\hat h_t` of the predictor at hand: the mean of its surprise at a t
 random others are known. Nothing here asks that the curve falls.
 """
 
-from math import ceil
-
 import numpy as np
 import numpy.typing as npt
 import scipy  # loads its parts when first asked for
@@ -295,14 +293,15 @@ def _allocated(
         raise ValueError(f"precision must be positive, got {precision}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
-    scaled = deviations * (float(scipy.special.ndtri((1 + confidence) / 2)) / precision)
+    z = float(scipy.special.ndtri((1 + confidence) / 2))
     rates = np.sqrt(np.maximum(cost, 1))
-    with np.errstate(over="ignore", invalid="ignore"):  # too many, and said below
-        draws = scaled / rates * (scaled @ rates)
-        total = float(draws @ cost)
-    if not total <= _MOST_PASSES:
+    with np.errstate(over="ignore"):  # too many, and said below
+        scaled = deviations / precision * z
+        root = float(scaled @ rates)
+    if not root * root <= _MOST_PASSES:
         raise ValueError(
             f"precision must be one that 2**53 passes reach, got {precision} where "
-            f"{(ceil(total) if np.isfinite(total) else total):.3g} are needed"
+            f"{root * root:.3g} are needed"
         )
-    return np.where(cost > 0, np.maximum(np.ceil(draws), 2), 0).astype(np.int64)
+    draws = np.maximum(np.ceil(scaled / rates * root), 2)
+    return np.where(cost > 0, draws, 0).astype(np.int64)

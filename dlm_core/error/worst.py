@@ -1,12 +1,4 @@
-r"""The largest error of a schedule on all profiles of a band, in closed form.
-
-With :math:`h_j = \int 1\{j < D(s)\}\, ds`, :math:`D(s)` the number of positions where the curve
-exceeds ``s``, the error law reads :math:`E\,KL = \int V_{D(s)}\, ds`, where :math:`V_j = E[W_j]`
-and :math:`V_0 = V_L = 0`. A band lets :math:`D(s)` lie anywhere in a window
-(``ProfileBand.layers``), so that the largest error is a sum of window maxima. Both ends of the
-windows fall as ``s`` rises; so do the least places where the maxima are attained, and they
-describe a curve of the band.
-"""
+"""The largest error of a schedule on all profiles of a band: its residuals against the curves."""
 
 import numpy as np
 
@@ -24,13 +16,15 @@ def worst_kl(schedule: Schedule, band: ProfileBand, budgets: Budgets = None) -> 
     r"""The largest expected error of a schedule on all profiles of a band.
 
     .. math:: \max_h \sum_{j=1}^{L-1} (h_{j-1} - h_j)\, E[W_j]
-        = \int_0^\infty \max_{D_{lo}(s) \le d \le D_{hi}(s)} V_d \; ds ,
+        = \int_0^\infty \max_{D_{lo}(s) \le d \le D_{hi}(s)} V_d \; ds , \qquad V_j = E[W_j],
 
-    a sum over the layers of the band (theorem "worst case" of the book). Budgets
-    :math:`\sum_j r_j \Delta_j \le R` add a multiplier each: the least over :math:`\mu \ge 0` of
-    :math:`\mu R + \int \max_d (V_d - \mu r_d)\, ds`, found by cutting planes. Time
-    :math:`O(L \log L)` beside that of ``schedule.residual``; with budgets, for each of some 10 to
-    50 rounds.
+    :math:`V_0 = V_L = 0`: a sum over the layers of the band, in each of which the number ``d`` of
+    positions where the curve is above ``s`` lies in a window (theorem "worst case" of the book).
+
+    Budgets :math:`\sum_j r_j \Delta_j \le R` add a multiplier each: the least over
+    :math:`\mu \ge 0` of :math:`\mu R + \int \max_d (V_d - \mu r_d)\, ds`, found by cutting
+    planes. Time :math:`O(L \log L)` beside that of ``schedule.residual``; with budgets, for each
+    of a few rounds, seldom more than 15.
 
     Parameters
     ----------
