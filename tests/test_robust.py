@@ -272,3 +272,18 @@ def test_it_is_made_for_a_band():
         Robust(InformationProfile([1, 0.5]), 1)
     with pytest.raises(ValueError, match="steps must be an integer in"):
         Robust(band, 6)
+
+
+@pytest.mark.parametrize("nats", [1e-200, 1e-80, 1.0, 1e80])
+def test_the_scale_of_the_curve_does_not_matter(nats):
+    lower, upper = np.array([1.0, 1 / 3]), np.array([1.0, 1 / 2])
+    schedule = Robust(ProfileBand(8, [0, 7], nats * lower, nats * upper), 3)
+    assert schedule.gap <= 1e-6
+    assert schedule.value / nats == pytest.approx(
+        Robust(ProfileBand(8, [0, 7], lower, upper), 3).value, rel=1e-5
+    )
+
+
+def test_lengths_that_would_take_hours_are_refused():
+    with pytest.raises(ValueError, match="a computation of"):
+        Robust(ProfileBand(2 * 10**6, [0, 5, 9], [1.0, 0.5, 0.0], [1.0, 0.5, 0.0]), 4).value  # noqa: B018

@@ -351,3 +351,12 @@ def test_a_spread_is_printed_and_cannot_be_changed():
     with pytest.raises(ValueError, match="read-only"):
         spread.law[0][0] = 0.0
     assert Spread(1.0, 4.0).standard_deviation == 2
+
+
+def test_quantiles_at_the_steps_of_the_law():
+    loss = ShiftedEqual(11, 2).spread(InformationProfile(np.arange(11, 0, -1.0) ** 2))
+    values, chances = loss.law
+    assert np.allclose(chances, 0.1)
+    for i, value in enumerate(values, 1):
+        assert loss.quantile(i / 10) == value
+        assert loss.quantile((i - 0.5) / 10) == value

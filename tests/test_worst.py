@@ -170,3 +170,10 @@ def test_what_does_not_fit_is_refused():
         worst_kl(Equal(5, 2), band, {"tc": -1.0})
     with pytest.raises(TypeError, match="budgets must be a mapping"):
         worst_kl(Equal(5, 2), band, 3.0)
+
+
+@pytest.mark.parametrize("nats", [1e-12, 1e-16, 1e-320, 0.0])
+def test_a_budget_that_is_nothing_beside_the_band_leaves_nothing(nats):
+    band = ProfileBand(8, [0], [0.0], [1.0])
+    worst = worst_kl(Equal(8, 3), band, {"tc": nats})
+    assert 0 <= worst <= Equal(8, 3).coefficient("tc") * nats + 1e-13

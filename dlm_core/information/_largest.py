@@ -26,6 +26,8 @@ _AGREE = 1e-13
 # Budgets are met, or cannot be, by more than this share of them.
 _MET = 1e-12
 _MOST_ROUNDS = 500
+# A budget is nothing below this share of what the band allows: no program is so fine.
+_NOTHING = 1e-14
 _TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
@@ -58,8 +60,9 @@ def largest_value(
     falls = _attained(values, band)
     if not (weights @ falls > most).any():
         return Largest(float(values @ falls), falls)
-    # in units of the budgets; of those of zero, in units of the largest weight
-    units = np.where(most > 0, most, weights.max(axis=1))
+    # in units of the budgets; of those that are nothing beside what the band allows, of that
+    allowed = weights.max(axis=1) * band.upper[0]
+    units = np.where(most > _NOTHING * allowed, most, allowed)
     weights, most = weights / units[:, np.newaxis], most / units
     return _Mixture(values, band, weights, most, falls).solved()
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy  # loads its parts when first asked for
 
-from dlm_core._check import frozen, instance, integer, table_fits
+from dlm_core._check import frozen, instance, integer, table_fits, work_fits
 from dlm_core._types import FloatArray, IntArray, Measure
 from dlm_core.information._largest import curve_of, largest_value
 from dlm_core.information.band import ProfileBand
@@ -123,7 +123,9 @@ class Robust(OnePhase):
 
     @cached_property
     def _solution(self) -> "_Solution":
-        table_fits(f"{type(self).__name__} of length {self.length}", 1024 * self.length)
+        what = f"{type(self).__name__} of length {self.length} and {self.band.levels.size} levels"
+        table_fits(what, 1024 * self.length)
+        work_fits(what, 1024 * self.length * min(self.band.levels.size, _MOST_LEVELS))
         return _solve(self.band, self.steps)
 
     @property

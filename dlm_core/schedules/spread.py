@@ -73,7 +73,8 @@ class Spread:
                 "residuals(schedule.sample(n, rng)) @ profile.increments"
             )
         values, chances = self.law
-        at = np.searchsorted(np.cumsum(chances), p)
+        # running sums are off by rounding, and the last chances may be below it
+        at = values.size - 1 if p == 1 else np.searchsorted(np.cumsum(chances), p - 1e-12)
         return float(values[min(int(at), values.size - 1)])
 
     def __str__(self) -> str:
