@@ -1,4 +1,4 @@
-"""What the error of a schedule needs to know of a stationary Markov chain: entropies at a distance.
+"""A stationary Markov chain: its law, and entropies at a distance.
 
 Given its nearest known neighbours a token of a chain depends on nothing else, and for a stationary
 chain only the distances to them count.
@@ -12,7 +12,7 @@ from dlm_core._check import stochastic, table_fits, work_fits
 from dlm_core._types import FloatArray
 from dlm_core.information._entropies import entropy_terms
 
-__all__ = ["gap_entropies"]
+__all__ = ["gap_entropies", "log_stationary"]
 
 
 def gap_entropies(transition: npt.ArrayLike, length: int) -> FloatArray:
@@ -40,7 +40,7 @@ def gap_entropies(transition: npt.ArrayLike, length: int) -> FloatArray:
             "transition must lead from every state to every other, so that one stationary law has "
             f"them all, got {classes} classes of states"
         )
-    law = _stationary(table)
+    law = np.exp(log_stationary(table))
     entropies = np.zeros(length + 1)
     power = np.eye(states)
     for distance in range(1, length):
@@ -50,21 +50,29 @@ def gap_entropies(transition: npt.ArrayLike, length: int) -> FloatArray:
     return entropies
 
 
-def _stationary(table: FloatArray) -> FloatArray:
-    """The stationary law of an irreducible chain.
+def log_stationary(transition: FloatArray) -> FloatArray:
+    """Return the logarithm of the stationary law of a transition matrix, if it has only one.
 
-    By the elimination of Grassmann, Taksar and Heyman (1985), which subtracts nothing; in
-    logarithms, as products of small probabilities may be below the least float64, and their
-    quotients above the largest.
+    By the elimination of Grassmann, Taksar and Heyman (1985), which subtracts nothing and so
+    keeps all digits of small probabilities; in logarithms, so that none becomes zero.
     """
     with np.errstate(divide="ignore"):
-        logs = np.log(table)
-    for last in range(len(logs) - 1, 0, -1):
+        logs = np.log(transition)
+    count, of_state = scipy.sparse.csgraph.connected_components(transition > 0, connection="strong")
+    start, end = (of_state[states] for states in np.nonzero(transition))
+    left = np.unique(start[start != end])
+    if count - len(left) > 1:
+        raise ValueError("initial must be given: transition has more than one stationary law")
+    states = np.flatnonzero(~np.isin(of_state, left))
+    logs = logs[np.ix_(states, states)]
+    for last in range(len(states) - 1, 0, -1):
         logs[:last, last] -= np.logaddexp.reduce(logs[last, :last])
         through = logs[:last, last, np.newaxis] + logs[last, :last]
         logs[:last, :last] = np.logaddexp(logs[:last, :last], through)
-    law = np.zeros(len(logs))
-    for state in range(1, len(logs)):
+    law = np.full(len(states), -np.inf)
+    law[0] = 0.0
+    for state in range(1, len(states)):
         law[state] = np.logaddexp.reduce(law[:state] + logs[:state, state])
-    weights: FloatArray = np.exp(law - law.max())
-    return weights / weights.sum()
+    result = np.full(len(transition), -np.inf)
+    result[states] = law - np.logaddexp.reduce(law)
+    return result

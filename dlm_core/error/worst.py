@@ -1,15 +1,21 @@
 """The largest error of a schedule on all profiles of a band: its residuals against the curves."""
 
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
 import numpy as np
 
-from dlm_core._check import instance, table_fits
+from dlm_core._check import instance, number, shown, table_fits
+from dlm_core._types import FloatArray, Measure
 from dlm_core.information._largest import Largest, curve_of, largest_value
 from dlm_core.information.band import ProfileBand
-from dlm_core.information.profile import InformationProfile
-from dlm_core.schedules._budgets import Budgets, budget_weights, checked_budgets
-from dlm_core.schedules.base import Schedule
+from dlm_core.information.profile import MOST_NATS, InformationProfile
+from dlm_core.schedules.base import Schedule, measure_weights
 
 __all__ = ["worst_kl", "worst_profile"]
+
+# Bounds on the sums of r_j times the increments, by the measures of which the r_j are the weights.
+Budgets: TypeAlias = Mapping[str, float] | Iterable[tuple[Measure, float]] | None
 
 
 def worst_kl(schedule: Schedule, band: ProfileBand, budgets: Budgets = None) -> float:
@@ -104,7 +110,44 @@ def _worst(schedule: Schedule, band: ProfileBand, budgets: Budgets) -> Largest:
         raise ValueError(
             f"schedule and band must have the same length, got {schedule.length} and {band.length}"
         )
-    pairs = checked_budgets(budgets)
+    pairs = _checked_budgets(budgets)
     table_fits(f"the worst case of length {band.length}", 64 * (2 + len(pairs)) * band.length)
     residual = np.concatenate([[0.0], schedule.residual, [0.0]])
-    return largest_value(residual, band, *budget_weights(pairs, band.length))
+    return largest_value(residual, band, *_budget_weights(pairs, band.length))
+
+
+def _checked_budgets(budgets: Budgets) -> tuple[tuple[Measure, float], ...]:
+    """The budgets as pairs of a measure and nats."""
+    pairs = budgets.items() if isinstance(budgets, Mapping) else budgets
+    if pairs is None:
+        return ()
+    found = []
+    try:
+        several = [(measure, nats) for measure, nats in pairs]
+    except Exception:  # whatever an object of a class of its own raises
+        raise TypeError(
+            "budgets must be a mapping from measures to nats, or pairs of the two, got "
+            f"{shown(budgets)}"
+        ) from None
+    for measure, nats in several:
+        try:
+            most = number("nats", nats, 0)
+            if most > MOST_NATS:
+                raise ValueError(f"nats must be at most {MOST_NATS:g}, got {most}")
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"budgets must give nats for measures: {error}") from None
+        found.append((measure, most))
+    return tuple(found)
+
+
+def _budget_weights(
+    budgets: tuple[tuple[Measure, float], ...], length: int
+) -> tuple[FloatArray, FloatArray]:
+    """Weights :math:`r_0 = 0, r_1, ..., r_L = 0` of each budget, and its nats."""
+    weights = np.zeros((len(budgets), length + 1))
+    for row, (measure, _) in zip(weights, budgets, strict=True):
+        try:
+            row[1:-1] = measure_weights(measure, length)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"budgets must be for measures: {error}") from None
+    return weights, np.array([nats for _, nats in budgets])

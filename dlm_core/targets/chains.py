@@ -5,8 +5,8 @@ from math import log
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.sparse.csgraph import connected_components
 
+from dlm_core._chain import log_stationary
 from dlm_core._check import probabilities as checked_probabilities
 from dlm_core._check import stochastic, table_fits
 from dlm_core._types import FloatArray, IntArray
@@ -26,34 +26,6 @@ _ORDINARY = 1e-100
 _NEGLIGIBLE = 1e-40
 
 
-def _stationary(transition: FloatArray) -> FloatArray:
-    """Return the logarithm of the stationary law of a transition matrix, if it has only one.
-
-    By the elimination of Grassmann, Taksar and Heyman (1985), which subtracts nothing and so
-    keeps all digits of small probabilities; in logarithms, so that none becomes zero.
-    """
-    with np.errstate(divide="ignore"):
-        logs = np.log(transition)
-    count, of_state = connected_components(transition > 0, connection="strong")
-    start, end = (of_state[states] for states in np.nonzero(transition))
-    left = np.unique(start[start != end])
-    if count - len(left) > 1:
-        raise ValueError("initial must be given: transition has more than one stationary law")
-    states = np.flatnonzero(~np.isin(of_state, left))
-    logs = logs[np.ix_(states, states)]
-    for last in range(len(states) - 1, 0, -1):
-        logs[:last, last] -= np.logaddexp.reduce(logs[last, :last])
-        through = logs[:last, last, np.newaxis] + logs[last, :last]
-        logs[:last, :last] = np.logaddexp(logs[:last, :last], through)
-    law = np.full(len(states), -np.inf)
-    law[0] = 0.0
-    for state in range(1, len(states)):
-        law[state] = np.logaddexp.reduce(law[:state] + logs[:state, state])
-    result = np.full(len(transition), -np.inf)
-    result[states] = law - np.logaddexp.reduce(law)
-    return result
-
-
 def _chain(
     transition: npt.ArrayLike, initial: npt.ArrayLike | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -62,7 +34,7 @@ def _chain(
     if table.shape[0] != table.shape[1]:
         raise ValueError(f"transition must be square, got shape {table.shape}")
     if initial is None:
-        return torch.from_numpy(table), torch.from_numpy(_stationary(table))
+        return torch.from_numpy(table), torch.from_numpy(log_stationary(table))
     law = checked_probabilities("initial", initial, ndim=1)
     if law.size != len(table):
         raise ValueError(
