@@ -732,7 +732,7 @@ def _chosen_on_itself(kind: str) -> str:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Several schedules in one table, made by ``compare``.
 
@@ -789,6 +789,8 @@ class Comparison:
             ).rstrip()
             for row in rows
         )
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         head, *rows = [[escape(cell) for cell in row] for row in self._rows]
