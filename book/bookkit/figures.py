@@ -783,7 +783,7 @@ def windows(profile, band, schedule, worst):
     -------
     matplotlib.figure.Figure
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
+    figure, (left, right) = plt.subplots(2, 1, figsize=(0.72 * WIDTH, 5.4))
     edges = np.arange(band.length + 1)
     upper, lower = band.upper_curve, band.lower_curve
     left.stairs(upper, edges, baseline=lower, fill=True, color=_BAND, label="band")
@@ -820,8 +820,9 @@ def levels_worth(panels):
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 3.3), squeeze=False)
-    for axis, (title, found) in zip(axes[0], panels.items(), strict=True):
+    size = (0.72 * WIDTH, 2.7 * len(panels))
+    figure, axes = plt.subplots(len(panels), 1, figsize=size, squeeze=False)
+    for axis, (title, found) in zip(axes[:, 0], panels.items(), strict=True):
         levels = found["levels"]
         below, above = np.maximum(found["below"], 1e-300), found["above"]
         axis.fill_between(levels, below, above, color=_BAND, label="bounds of the theorem")
@@ -829,14 +830,14 @@ def levels_worth(panels):
         axis.plot(levels, found["actual"], label="actual", **_ACTUAL)
         axis.axhline(found["optimum"], label="all of $h$ known", linestyle="--", **BOUND)
         least = 0.7 * found["optimum"]
-        axis.set(title=title, xlabel="levels measured", xscale="log", yscale="log")
+        axis.set(title=title, ylabel="nats", xscale="log", yscale="log")
         axis.set(ylim=(least, 1.3 * np.max(above)))
         axis.set_xticks(levels, [str(n) for n in levels], minor=False)
         axis.xaxis.set_minor_formatter(NullFormatter())
         _plain_numbers(axis.yaxis)
-    axes[0, 0].set_ylabel("nats")
+    axes[-1, 0].set_xlabel("levels measured")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=4)
+    figure.legend(handles, labels, loc="outside upper left", ncols=2)
     return closed(figure)
 
 
@@ -860,8 +861,9 @@ def certificates(panels):
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 3.4), squeeze=False)
-    for axis, (title, rows) in zip(axes[0], panels.items(), strict=True):
+    size = (0.72 * WIDTH, 2.5 * len(panels))
+    figure, axes = plt.subplots(len(panels), 1, figsize=size, squeeze=False)
+    for axis, (title, rows) in zip(axes[:, 0], panels.items(), strict=True):
         passes = [row["passes"] for row in rows]
         for key, label, style in (
             ("certificate", "certificate", _CERTIFIED),
@@ -872,11 +874,11 @@ def certificates(panels):
             axis.fill_between(passes, low, high, color=style["color"], alpha=0.18, linewidth=0)
             axis.plot(passes, middle, label=label, **style)
         axis.axhline(rows[0]["optimum"], label="all of $h$ known", linestyle="--", **BOUND)
-        axis.set(title=title, xlabel="passes a level", xscale="log", yscale="log")
+        axis.set(title=title, ylabel="nats", xscale="log", yscale="log")
         axis.set_xticks(passes, [str(n) for n in passes], minor=False)
         axis.xaxis.set_minor_formatter(NullFormatter())
         _plain_numbers(axis.yaxis)
-    axes[0, 0].set_ylabel("nats")
+    axes[-1, 0].set_xlabel("passes a level")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=2)
     return closed(figure)
