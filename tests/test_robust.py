@@ -287,3 +287,10 @@ def test_the_scale_of_the_curve_does_not_matter(nats):
 def test_lengths_that_would_take_hours_are_refused():
     with pytest.raises(ValueError, match="a computation of"):
         Robust(ProfileBand(2 * 10**6, [0, 5, 9], [1.0, 0.5, 0.0], [1.0, 0.5, 0.0]), 4).value  # noqa: B018
+
+
+def test_a_layer_whose_residuals_are_best_at_zero():
+    # found by Hypothesis: a Newton step along a ray that is all but level went on to twice the root
+    h = np.array([6.4140625, 6.375, 0, 0])
+    band = ProfileBand(4, [0, 1, 2, 3], h, np.array([7.4140625, 6.375, 0, 0]))
+    assert Robust(band, 2).value == pytest.approx(1.0390625, rel=1e-9)

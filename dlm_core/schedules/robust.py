@@ -298,7 +298,10 @@ class _Game:
         for _ in range(sweeps):
             plane = self._plane(point)
             slope = float(plane.gradient @ point)
-            if plane.excess <= 1e-13 * self._steps:
+            # where the plane is all but level along the ray, a step may lead far beyond the root
+            if plane.excess <= 1e-13 * self._steps and (
+                found is None or self._nats @ point < self._nats @ found.point
+            ):
                 found = plane
             if slope == 0 and plane.excess >= 0:
                 break
