@@ -181,6 +181,7 @@ def browser():
 def test_reads_well_in_a_browser(page, browser, site):
     problems = []
     tab = browser.new_page()
+    tab.set_default_timeout(120_000)  # milliseconds: what is slow on a busy machine is not wrong
     tab.on("console", lambda message: message.type == "error" and problems.append(message.text))
     tab.on("pageerror", lambda error: problems.append(str(error)))
     tab.on(
