@@ -793,9 +793,11 @@ class Comparison:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head, *rows = [[escape(cell) for cell in row] for row in self._rows]
-        lines = ["<th>" + "</th><th>".join(head) + "</th>"]
-        lines += ["<td>" + "</td><td>".join(row) + "</td>" for row in rows]
+        style = 'style="padding: 0.2em 0.7em; text-align: left; white-space: nowrap"'
+        lines = [
+            "".join(f"<{kind} {style}>{escape(cell)}</{kind}>" for cell in row)
+            for kind, row in zip(["th", *["td"] * len(self._rows)], self._rows, strict=False)
+        ]
         table = "\n".join(f"<tr>{line}</tr>" for line in lines)
         return f'<div style="overflow-x: auto"><table>\n{table}\n</table></div>'
 
