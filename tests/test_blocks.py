@@ -14,7 +14,6 @@ from dlm_core import (
     Equal,
     FixedSizes,
     InformationProfile,
-    MarkovChain,
     OptimalForProfile,
     ShiftedEqual,
     allocate_steps,
@@ -24,6 +23,7 @@ from dlm_core import (
     expected_kl,
 )
 from dlm_core.error.blocks import _gap_law
+from dlm_core.targets import MarkovChain
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 40])
