@@ -760,22 +760,22 @@ class Comparison:
     @cached_property
     def _rows(self) -> list[list[str]]:
         """The cells of the table, its head first."""
-        head = ["schedule", "steps", *(f"c, {name}" for name in _AGGREGATES)]
+        head = ["schedule", "steps", "nats"]
         head += ["price"] if self.prices else []
         head += [] if self.target_error is None else [f"steps for {self.target_error:g}"]
-        rows = [[*head, "nats", "basis"]]
+        rows = [[*head, *(f"c, {name}" for name in _AGGREGATES), "basis"]]
         for place, made in enumerate(self.certificates):
             schedule = made.schedule
             row = [getattr(schedule, "label", type(schedule).__name__), str(schedule.steps)]
-            row += [f"{bound.constant:.5g}" for bound in made.bounds]
+            row.append("" if made.value is None else f"{made.value:.5g}")
             if self.prices:
                 price = self.prices[place]
                 row.append(f"{price.value:.5g} ± {price.standard_error:.2g}")
             if self.target_error is not None:
                 least = self.steps[place]
                 row.append("" if least is None else f"{least:d}")
-            value = "" if made.value is None else f"{made.value:.5g}"
-            rows.append([*row, value, made.basis or ""])
+            row += [f"{bound.constant:.5g}" for bound in made.bounds]
+            rows.append([*row, made.basis or ""])
         return rows
 
     def __str__(self) -> str:
@@ -833,8 +833,8 @@ def compare(
     Returns
     -------
     Comparison
-        Printable as a table: the constants for each measure, the price, the steps for the target,
-        then the value and its basis.
+        Printable as a table: the value, the price, the steps for the target, the constants for each
+        measure, and what the value rests on.
 
     Raises
     ------
