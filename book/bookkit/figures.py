@@ -783,27 +783,27 @@ def windows(profile, band, schedule, worst):
     -------
     matplotlib.figure.Figure
     """
-    figure, (left, right) = plt.subplots(2, 1, figsize=(0.72 * WIDTH, 5.4))
+    figure, (above, below) = _stacked(2, 2.7)
     edges = np.arange(band.length + 1)
     upper, lower = band.upper_curve, band.lower_curve
-    left.stairs(upper, edges, baseline=lower, fill=True, color=_BAND, label="band")
-    left.stairs(profile.conditional_entropy, edges, baseline=None, color=INK, label="true profile")
+    above.stairs(upper, edges, baseline=lower, fill=True, color=_BAND, label="band")
+    above.stairs(profile.conditional_entropy, edges, baseline=None, color=INK, label="true profile")
     style = look(schedule)
     shape = {"baseline": None, "color": style["color"], "linestyle": "--"}
-    left.stairs(worst.conditional_entropy, edges, label="least favourable", **shape)
+    above.stairs(worst.conditional_entropy, edges, label="least favourable", **shape)
     ends = profile.conditional_entropy[band.levels]
-    left.plot(band.levels + 0.5, ends, "o", color=INK, markersize=4, label="levels")
-    left.set(xlabel="$j$ tokens known", ylabel="$h_j$ in nats", xlim=(0, band.length))
+    above.plot(band.levels + 0.5, ends, "o", color=INK, markersize=4, label="levels")
+    above.set(xlabel="$j$ tokens known", ylabel="$h_j$ in nats", xlim=(0, band.length))
     j = np.arange(1, band.length)
-    right.plot(j, schedule.residual, color=style["color"], linewidth=1.2, label="$E[W_j]$")
+    below.plot(j, schedule.residual, color=style["color"], linewidth=1.2, label="$E[W_j]$")
     falls = worst.increments > 1e-9 * worst.increments.max()
-    right.plot(j[falls], schedule.residual[falls], "v", color=INK, label="where the profile falls")
+    below.plot(j[falls], schedule.residual[falls], "v", color=INK, label="where the profile falls")
     for level in band.levels[1:-1]:
-        right.axvline(level + 0.5, color=BOUND["color"], linewidth=0.8)
-    right.set(xlabel="$j$", ylabel="expected residual", xlim=(0, band.length))
-    right.set_ylim(bottom=0)
-    for axis in (left, right):
-        axis.legend(loc="upper right" if axis is left else "lower right")
+        below.axvline(level + 0.5, color=BOUND["color"], linewidth=0.8)
+    below.set(xlabel="$j$", ylabel="expected residual", xlim=(0, band.length))
+    below.set_ylim(bottom=0)
+    above.legend(loc="upper right")
+    below.legend(loc="lower right")
     return closed(figure)
 
 
@@ -820,32 +820,17 @@ def levels_worth(panels):
     -------
     matplotlib.figure.Figure
     """
-    size = (0.72 * WIDTH, 2.7 * len(panels))
-    figure, axes = plt.subplots(len(panels), 1, figsize=size, squeeze=False)
-    for axis, (title, found) in zip(axes[:, 0], panels.items(), strict=True):
+    figure, axes = _stacked(len(panels), 2.7)
+    for axis, (title, found) in zip(axes, panels.items(), strict=True):
         levels = found["levels"]
         below, above = np.maximum(found["below"], 1e-300), found["above"]
         axis.fill_between(levels, below, above, color=_BAND, label="bounds of the theorem")
         axis.plot(levels, found["certified"], label="certified", **_CERTIFIED)
         axis.plot(levels, found["actual"], label="actual", **_ACTUAL)
         axis.axhline(found["optimum"], label="all of $h$ known", linestyle="--", **BOUND)
-        least = 0.7 * found["optimum"]
-        axis.set(title=title, ylabel="nats", xscale="log", yscale="log")
-        axis.set(ylim=(least, 1.3 * np.max(above)))
-        axis.set_xticks(levels, [str(n) for n in levels], minor=False)
-        axis.xaxis.set_minor_formatter(NullFormatter())
-        _plain_numbers(axis.yaxis)
-    axes[-1, 0].set_xlabel("levels measured")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=2)
-    return closed(figure)
-
-
-def _plain_numbers(axis):
-    """Ticks at round numbers of a logarithmic axis that spans little more than a decade."""
-    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(ScalarFormatter())
-    axis.set_minor_locator(NullLocator())
+        _nats_against(axis, levels, title)
+        axis.set(ylim=(0.7 * found["optimum"], 1.3 * np.max(above)))
+    return _with_one_legend(figure, axes, "levels measured")
 
 
 def certificates(panels):
@@ -861,9 +846,8 @@ def certificates(panels):
     -------
     matplotlib.figure.Figure
     """
-    size = (0.72 * WIDTH, 2.5 * len(panels))
-    figure, axes = plt.subplots(len(panels), 1, figsize=size, squeeze=False)
-    for axis, (title, rows) in zip(axes[:, 0], panels.items(), strict=True):
+    figure, axes = _stacked(len(panels), 2.5)
+    for axis, (title, rows) in zip(axes, panels.items(), strict=True):
         passes = [row["passes"] for row in rows]
         for key, label, style in (
             ("certificate", "certificate", _CERTIFIED),
@@ -874,12 +858,30 @@ def certificates(panels):
             axis.fill_between(passes, low, high, color=style["color"], alpha=0.18, linewidth=0)
             axis.plot(passes, middle, label=label, **style)
         axis.axhline(rows[0]["optimum"], label="all of $h$ known", linestyle="--", **BOUND)
-        axis.set(title=title, ylabel="nats", xscale="log", yscale="log")
-        axis.set_xticks(passes, [str(n) for n in passes], minor=False)
-        axis.xaxis.set_minor_formatter(NullFormatter())
-        _plain_numbers(axis.yaxis)
-    axes[-1, 0].set_xlabel("passes a level")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
+        _nats_against(axis, passes, title)
+    return _with_one_legend(figure, axes, "passes a level")
+
+
+def _stacked(count, height):
+    """Panels one below the other, narrow enough to be read on a phone."""
+    size = (0.72 * WIDTH, height * count)
+    figure, axes = plt.subplots(count, 1, figsize=size, squeeze=False)
+    return figure, axes[:, 0]
+
+
+def _nats_against(axis, x, title):
+    """Two logarithmic axes, of nats over little more than a decade, with plain numbers."""
+    axis.set(title=title, ylabel="nats", xscale="log", yscale="log")
+    axis.set_xticks(x, [str(n) for n in x])
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axis.yaxis.set_major_formatter(ScalarFormatter())
+    axis.yaxis.set_minor_locator(NullLocator())
+
+
+def _with_one_legend(figure, axes, xlabel):
+    axes[-1].set_xlabel(xlabel)
+    handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=2)
     return closed(figure)
 

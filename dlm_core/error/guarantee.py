@@ -289,7 +289,7 @@ def _known(
         if any(value is not None for value in given.values()):
             raise ValueError("give either a profile or correlations, not both")
         if isinstance(profile, ProfileBand):
-            return {m: _Upper(_largest(m, profile), _basis_of(profile)) for m in ("tc", "dtc")}
+            return {m: _Upper(_largest_sum(m, profile), _basis_of(profile)) for m in ("tc", "dtc")}
         if isinstance(profile, EstimatedProfile):
             measured = profile.total_correlation, profile.dual_total_correlation
             return _known(None, *measured, standard_errors)
@@ -307,7 +307,7 @@ def _known(
     }
 
 
-def _largest(measure: str, band: ProfileBand) -> float:
+def _largest_sum(measure: str, band: ProfileBand) -> float:
     """The largest sum of weights times increments over a band."""
     weights = np.zeros(band.length + 1)
     weights[1:-1] = measure_weights(measure, band.length)
