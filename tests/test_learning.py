@@ -5,10 +5,14 @@ import sys
 from itertools import combinations, permutations
 from math import comb, lcm, log
 
+import hypothesis
 import numpy as np
+import oracles
 import pytest
 import torch
-from oracles import p_value
+from bookkit import learned
+from bookkit.examples import alternating, random_joint
+from hypothesis import strategies as st
 
 import dlm_core as dlm
 from dlm_core import learning
@@ -156,7 +160,7 @@ def test_the_masks_are_spread_over_the_batch_and_uniform():
         counts[np.arange(4), (masked.long() @ torch.tensor([1, 2, 4, 8])).numpy()] += 1
     law = np.array([0 if not s else 1 / (4 * comb(4, s.bit_count())) for s in range(16)])
     for row in counts:
-        assert p_value(row, law) > 1e-4
+        assert oracles.p_value(row, law) > 1e-4
     for _ in range(200):  # of seven rows: as evenly as whole numbers can
         numbers = np.bincount(learning._masks(free[:1].expand(7, -1), generator).sum(1))[1:]
         assert set(numbers.tolist()) <= {1, 2}
@@ -463,3 +467,154 @@ def test_a_training_that_breaks_says_so(tmp_path):
         )
     assert not any(module.training for module in net.modules())
     assert len(torch.load(tmp_path / "x")["losses"]) == 2
+
+
+# --- what it is worth: exact statements, by enumeration ---
+
+
+def every_composition(length):
+    return [s for steps in range(1, length + 1) for s in oracles.compositions(length, steps)]
+
+
+def cost(curve, sizes):
+    """What sizes pay on a curve of cross-entropies, by definition."""
+    total, start = 0.0, 0
+    for size in sizes:
+        total += size * curve[start]
+        start += size
+    return total
+
+
+def random_table(seed, length=4, symbols=3):
+    rng = np.random.default_rng(seed)
+    return dlm.Tabular.from_joint(random_joint(rng, (symbols,) * length, sparsity=0.3))
+
+
+def wrong_predictors(target):
+    """Predictors of its alphabet: a random network, and counts of a few samples."""
+    net = MaskedTransformer(target.length, target.alphabet_size, width=8, layers=1, heads=2)
+    net = net.double()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.normal_(generator=torch.Generator().manual_seed(3))
+    yield net
+    yield learned.CountingPredictor(target.sample(6, 1), target.alphabet_size)
+
+
+@pytest.mark.parametrize("name", oracles.small_targets())
+@torch.no_grad()
+def test_the_oracle_loses_the_entropy(name, monkeypatch):
+    """The loss itself, over every word, every number and every set of places: H(X) / L."""
+    target = oracles.small_targets()[name]
+    joint, expected = target.joint(), 0.0
+    for m in range(1, 5):
+        for chosen in combinations(range(4), m):
+            masked = torch.zeros(1, 4, dtype=torch.bool)
+            masked[0, list(chosen)] = True
+            monkeypatch.setattr(learning, "_masks", lambda *_, masked=masked: masked)
+            for word in np.argwhere(joint > 0):
+                loss = masked_loss(target, torch.tensor(word)[None], 0)
+                expected += joint[tuple(word)] * float(loss) / (4 * comb(4, m))
+    entropy = oracles.entropy_by_definition(joint)
+    assert expected == pytest.approx(entropy / 4, abs=1e-12)
+    table = dlm.Tabular.from_joint(joint)
+    curve = learned.cross_entropy_curve(target, table)
+    assert curve == pytest.approx(target.profile().conditional_entropy, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_the_loss_exceeds_its_optimum_by_is_one_token_at_a_time(seed):
+    target = random_table(seed)
+    optimum = target.profile().entropy / 4
+    for predictor in wrong_predictors(target):
+        free = torch.ones_like(target.support, dtype=torch.bool)
+        with torch.no_grad():
+            rows = stages(predictor, target.support, predictor.mask_id, free)
+        loss = float(np.mean(rows, 1) @ target.probabilities.numpy())
+        one_at_a_time = learned.split(predictor, target, (1, 1, 1, 1)).divergence.mean()
+        assert one_at_a_time > 0.1
+        assert 4 * (loss - optimum) == pytest.approx(one_at_a_time, abs=1e-12)
+        curve = learned.cross_entropy_curve(predictor, target)
+        by_stage = target.probabilities.numpy() @ np.array(rows)
+        assert curve == pytest.approx(by_stage[::-1], abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_divergence_is_discarded_dependence_and_mistakes(seed):
+    """For every order and all sizes; and in the mean over orders, the law of the profile."""
+    target = random_table(seed)
+    joint, profile = target.joint(), target.profile()
+    orders = [np.argsort(ranks) for ranks in permutations(range(4))]
+    for predictor in wrong_predictors(target):
+        curve = learned.cross_entropy_curve(predictor, target)
+        for sizes in every_composition(4):
+            parts = learned.split(predictor, target, sizes)
+            assert parts.divergence == pytest.approx(parts.discarded + parts.mistaken, abs=1e-12)
+            by_definition = [oracles.kl_by_definition(joint, order, sizes) for order in orders]
+            assert parts.discarded == pytest.approx(by_definition, abs=1e-12)
+            fixed = dlm.FixedSizes(sizes)
+            assert parts.discarded.mean() == pytest.approx(dlm.expected_kl(fixed, profile))
+            expected = cost(curve, sizes) - profile.entropy
+            assert parts.divergence.mean() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("schedule", [dlm.TCAdaptive, dlm.DTCAdaptive, dlm.ShiftedEqual])
+@pytest.mark.parametrize("steps", [2, 3])
+def test_random_sizes_pay_the_price_on_any_predictor(schedule, steps):
+    target = random_table(7)
+    made = schedule(4, steps)
+    for predictor in wrong_predictors(target):
+        curve = learned.cross_entropy_curve(predictor, target)
+        one_at_a_time = learned.split(predictor, target, (1, 1, 1, 1)).divergence.mean()
+        expected = one_at_a_time - np.diff(curve) @ made.residual
+        found = sum(
+            chance * learned.split(predictor, target, sizes).divergence.mean()
+            for sizes, chance in made.law().items()
+        )
+        assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_schedule_that_discards_less_may_lose_more():
+    """Twelve samples of a noisy ABABA: three steps lose less than five, which discard nothing."""
+    target = dlm.Tabular.from_joint(alternating(5, noise=0.05))
+    counting = learned.CountingPredictor(target.sample(12, 0), 2)
+    three, five = (learned.split(counting, target, sizes) for sizes in ((1, 1, 3), (1, 1, 1, 1, 1)))
+    assert abs(five.discarded).max() < 1e-12 < 0.05 < three.discarded.mean()
+    assert five.mistaken.mean() > three.mistaken.mean() + three.discarded.mean()
+    assert five.divergence.mean() > 1.1 * three.divergence.mean()
+
+
+@pytest.mark.parametrize("wrong", [{"samples": WORDS + 1}, {"doubt": 0.0}, {"alphabet_size": 0}])
+def test_a_counting_predictor_refuses_what_it_cannot_count(wrong):
+    right = {"samples": WORDS, "alphabet_size": 3, "doubt": 0.5}
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        learned.CountingPredictor(**right | wrong)
+
+
+def test_sizes_to_split_by_add_up():
+    target = random_table(0)
+    with pytest.raises(ValueError, match="sizes must add up to the length, 4"):
+        learned.split(target, target, (1, 2))
+
+
+@hypothesis.given(st.lists(st.integers(1, 300), min_size=1, max_size=9))
+def test_the_best_sizes_are_those_of_the_running_minimum(curve):
+    """Whatever the curve: at most K steps cost the same on both; more than its records help not."""
+    curve = np.array(curve) / 100
+    lowest = np.minimum.accumulate(curve)
+    length = len(curve)
+    records = 1 + int((np.diff(lowest) < 0).sum())
+    best = {
+        k: min(cost(curve, sizes) for sizes in oracles.compositions(length, k))
+        for k in range(1, length + 1)
+    }
+    for steps in range(1, length + 1):
+        found = min(best[k] for k in range(1, steps + 1))
+        made = dlm.OptimalForProfile(dlm.InformationProfile(lowest), steps)
+        assert found == pytest.approx(cost(lowest, made.sizes), rel=1e-12)
+        if steps >= records:
+            assert found == pytest.approx(lowest.sum(), rel=1e-12)
+        else:
+            assert found > lowest.sum()
+    assert best[length] == pytest.approx(curve.sum(), rel=1e-12)
+    assert all(cost(curve, s) >= lowest.sum() * (1 - 1e-12) for s in every_composition(length))
