@@ -319,7 +319,7 @@ def test_a_killed_run_goes_on_to_the_bit(tmp_path):
     assert same(parameters(net), parameters(whole))
 
 
-@pytest.mark.parametrize("moment", ["torch.save", "os.fsync"])
+@pytest.mark.parametrize("moment", ["torch.save", "os.fsync", "pathlib.Path.replace"])
 def test_a_checkpoint_is_written_whole_or_not_at_all(moment, tmp_path, monkeypatch):
     path = tmp_path / "run.pt"
 
