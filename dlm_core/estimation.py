@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy  # loads its parts when first asked for
 
-from dlm_core._check import boolean, instance, integer, shown, table_fits
+from dlm_core._check import boolean, integer, shown, table_fits
 from dlm_core._torch import torch, tqdm
 from dlm_core._types import FloatArray, IntArray
 from dlm_core.information.estimated import EstimatedProfile, ProfilesByLength, checked_points
@@ -25,7 +25,7 @@ from dlm_core.predictor import (
     MaskPredictor,
     Predictor,
     check_rows,
-    first_wrong,
+    free_positions,
     places_of,
     torch_generator,
 )
@@ -85,7 +85,7 @@ class Rows:
         generator: torch.Generator,
     ) -> None:
         self.ask, self.tokens = ask, tokens
-        self.free = _free(tokens, given, ask.mask_id)
+        self.free = free_positions(tokens, given, ask.mask_id)
         self.lengths: IntArray = self.free.sum(1).cpu().numpy()
         keys = torch.empty(tokens.shape, dtype=torch.float64, device=tokens.device)
         for row_of_keys in keys:
@@ -395,37 +395,6 @@ def _warn_of_a_rise(curve: EstimatedProfile) -> None:
             PredictorWarning,
             stacklevel=3,
         )
-
-
-def _free(tokens: torch.Tensor, given: torch.Tensor | None, mask_id: int) -> torch.Tensor:
-    """Return which positions are not known beforehand, shape (n, L)."""
-    if given is None:
-        return torch.ones_like(tokens, dtype=torch.bool)
-    instance("given", given, torch.Tensor)
-    if given.dtype not in (torch.bool, torch.int64) or given.shape not in (
-        tokens.shape,
-        tokens.shape[1:],
-    ):
-        raise ValueError(
-            f"given must be a tensor of torch.bool (or of torch.int64, the tokens with the mask at "
-            f"free positions) with shape {tuple(tokens.shape[1:])} or {tuple(tokens.shape)}, got "
-            f"{given.dtype} and shape {tuple(given.shape)}"
-        )
-    if given.device != tokens.device:
-        raise ValueError(f"given must be on {tokens.device} as tokens, got {given.device}")
-    given = given.expand_as(tokens)
-    known = given if given.dtype == torch.bool else given.ne(mask_id)
-    differs = known & given.ne(tokens) & (given.dtype == torch.int64)
-    if differs.any():
-        raise ValueError(f"tokens must agree with given, got {first_wrong(differs, tokens)}")
-    free = ~known
-    full = free.any(1).logical_not()
-    if full.any():
-        raise ValueError(
-            "given must leave at least 1 position free in each row, got none in row "
-            f"{int(full.nonzero()[0])}"
-        )
-    return free
 
 
 def _cuts(masks: IntArray, length: int, columns: int | None, batch: int | None) -> list[int]:

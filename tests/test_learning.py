@@ -168,9 +168,8 @@ def test_the_masks_are_spread_over_the_batch_and_uniform():
 
 def test_the_gradient_is_that_of_the_mean():
     net = network()
-    loss = masked_loss(net, WORDS, 3)
-    loss.backward()
     masked = learning._masks(torch.ones(4, 4, dtype=torch.bool), torch.Generator().manual_seed(3))
+    masked_loss(net, WORDS, torch.Generator().manual_seed(3)).backward()
     weight = (masked / masked.sum(1, keepdim=True) / 4)[masked]
     other = network()
     logs = other(WORDS.masked_fill(masked, 3), masked)
@@ -431,7 +430,8 @@ BAD = {
         ValueError,
         "given must leave",
     ),
-    "given in numbers": (lambda net: {"given": WORDS}, ValueError, "given must be a tensor of"),
+    "given in numbers": (lambda net: {"given": WORDS}, ValueError, "given must leave"),
+    "another prompt": (lambda net: {"given": WORDS[0]}, ValueError, "tokens must agree with given"),
     "a folder": (lambda net: {"checkpoint": "."}, ValueError, "checkpoint must be a file in"),
     "no such folder": (lambda net: {"checkpoint": "no/x"}, ValueError, "checkpoint must be a"),
     "no path": (lambda net: {"checkpoint": b"x"}, TypeError, "checkpoint must be the path"),
