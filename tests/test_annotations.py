@@ -6,9 +6,9 @@ from functools import cached_property
 import pytest
 
 import dlm_core
-from dlm_core import error, information, orders, predictor, sampler, schedules, targets
+from dlm_core import adapters, error, information, orders, predictor, sampler, schedules, targets
 
-ROOMS = [error, information, orders, predictor, sampler, schedules, targets]
+ROOMS = [adapters, error, information, orders, predictor, sampler, schedules, targets]
 
 
 def public_functions():
