@@ -53,9 +53,13 @@ class KnownOrder:
         self._places = torch.from_numpy(self.step.argsort(axis=None, kind="stable")).to(device)
         self._ends = np.cumsum(rows.sizes.sum(axis=0))
 
+    def places(self, k: int) -> torch.Tensor:
+        """Which places iteration ``k`` reveals: increasing indices into the table of tokens."""
+        return self._places[self._ends[k] - self.sizes[:, k].sum() : self._ends[k]]
+
     def next(self, k: int, ask: MaskPredictor, tokens: torch.Tensor) -> tuple[torch.Tensor, Laws]:
         """Return which places iteration ``k`` reveals, and the laws there."""
-        places = self._places[self._ends[k] - self.sizes[:, k].sum() : self._ends[k]]
+        places = self.places(k)
         return places, ask.laws(tokens, places, _some(self.sizes[:, k] > 0, tokens.device))
 
 
