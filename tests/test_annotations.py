@@ -6,9 +6,19 @@ from functools import cached_property
 import pytest
 
 import dlm_core
-from dlm_core import error, estimation, information, orders, predictor, sampler, schedules, targets
+from dlm_core import (
+    adapters,
+    error,
+    estimation,
+    information,
+    orders,
+    predictor,
+    sampler,
+    schedules,
+    targets,
+)
 
-ROOMS = [error, estimation, information, orders, predictor, sampler, schedules, targets]
+ROOMS = [adapters, error, estimation, information, orders, predictor, sampler, schedules, targets]
 
 
 def public_functions():

@@ -267,7 +267,13 @@ def _of_sampler():
     yield "estimate_profile", dlm.estimate_profile, learned
 
 
+def _of_adapters():
+    masks = {"mask_index": REVEAL, "steps": 2, "schedule": "Equal", "seed": 0, "first_row": 0}
+    yield "num_transfer_tokens", dlm.num_transfer_tokens, masks
+
+
 ROOMS = {
+    "adapters": _of_adapters,
     "schedules": _of_schedules,
     "information": _of_information,
     "error": _of_error,
@@ -457,6 +463,7 @@ def try_all(room):
 
 
 FEWEST = {
+    "adapters": 300,
     "schedules": 7000,
     "information": 3500,
     "error": 3000,
