@@ -7,8 +7,9 @@ import pytest
 
 import dlm_core
 from dlm_core import error, information, orders, predictor, sampler, schedules, targets
+from dlm_core.adapters import transformers
 
-ROOMS = [error, information, orders, predictor, sampler, schedules, targets]
+ROOMS = [error, information, orders, predictor, sampler, schedules, targets, transformers]
 
 
 def public_functions():

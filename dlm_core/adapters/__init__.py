@@ -1,0 +1,1 @@
+"""Thin bridges to the samplers and models that people use."""
