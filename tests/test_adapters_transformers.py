@@ -360,8 +360,8 @@ def test_a_head_that_cannot_be_cut_is_asked_as_a_whole(answer):
     torch.testing.assert_close(model(tokens, reveal)[0], logits.log_softmax(0))
 
 
-def test_loading_is_silent(bert, capfd):
-    MaskedLM.from_pretrained(bert)
+def test_loading_and_saving_are_silent(bert, tmp_path, capfd):
+    MaskedLM.from_pretrained(bert).save_pretrained(tmp_path)
     assert capfd.readouterr() == ("", "")
 
 

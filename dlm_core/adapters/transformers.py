@@ -253,7 +253,8 @@ class MaskedLM(torch.nn.Module):
 
     def save_pretrained(self, path: str | os.PathLike[str]) -> None:
         """Write the model, and its tokenizer if there is one, where they can be read again."""
-        self.model.save_pretrained(path)
+        with _quiet():
+            self.model.save_pretrained(path)
         if self.tokenizer is not None:
             self.tokenizer.save_pretrained(path)
 
