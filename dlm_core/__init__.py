@@ -55,6 +55,7 @@ _MODULES = {
         "estimate_total_correlation",
         "total_correlation",
     ],
+    "learning": ["MaskedTransformer", "Training", "masked_loss", "train"],
     "orders": ["PlannedOrder", "best_chain_order", "chain_order_kl", "tree_depth_order"],
     "predictor": ["estimate_profile"],
     "sampler": ["Generation", "generate", "log_likelihood"],

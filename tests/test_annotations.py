@@ -6,10 +6,20 @@ from functools import cached_property
 import pytest
 
 import dlm_core
-from dlm_core import error, information, orders, predictor, sampler, schedules, targets
+from dlm_core import error, information, learning, orders, predictor, sampler, schedules, targets
 from dlm_core.adapters import transformers
 
-ROOMS = [error, information, orders, predictor, sampler, schedules, targets, transformers]
+ROOMS = [
+    error,
+    information,
+    learning,
+    orders,
+    predictor,
+    sampler,
+    schedules,
+    targets,
+    transformers,
+]
 
 
 def public_functions():

@@ -182,7 +182,7 @@ for module in pkgutil.walk_packages(dlm_core.__path__, "dlm_core.", onerror=lamb
         attempt(module.name, lambda: importlib.import_module(module.name))
 """
 # The modules that need the extra; whatever else fails without it fails the tests below.
-OF_THE_EXTRA = {"predictor", "sampler", "targets"}
+OF_THE_EXTRA = {"learning", "predictor", "sampler", "targets"}
 
 
 def check_without(missing, run):
