@@ -60,6 +60,7 @@ _MODULES = {
         "total_correlation",
     ],
     "estimation": ["PredictorWarning", "estimate_profile"],
+    "learning": ["MaskedTransformer", "Training", "masked_loss", "train"],
     "orders": ["PlannedOrder", "best_chain_order", "chain_order_kl", "tree_depth_order"],
     "sampler": ["Generation", "generate", "log_likelihood"],
     "schedules": [

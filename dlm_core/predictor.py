@@ -39,6 +39,8 @@ class MaskPredictor:
         A mask predictor. Its answers may lack a constant of their own in each row, as logits do.
     mask_id : int, optional
         The mask's token; by default the predictor's attribute ``mask_id``.
+    training : bool
+        That it is being trained, and may be in training mode.
 
     Attributes
     ----------
@@ -57,13 +59,15 @@ class MaskPredictor:
         training mode.
     """
 
-    def __init__(self, predictor: Predictor, mask_id: int | None = None) -> None:
+    def __init__(
+        self, predictor: Predictor, mask_id: int | None = None, *, training: bool = False
+    ) -> None:
         if not callable(predictor):
             raise TypeError(
                 "predictor must be callable as (tokens, reveal) and have a mask_id, "
                 f"got {shown(predictor)} of type {type(predictor).__name__}"
             )
-        module = _unwrapped(predictor)
+        module = () if training else _unwrapped(predictor)
         if isinstance(module, torch.nn.Module) and any(m.training for m in module.modules()):
             raise ValueError(
                 "predictor must not be in training mode, in which dropout and batch statistics "
@@ -144,6 +148,29 @@ class MaskPredictor:
         if first:
             _check_logarithms(logs)
         return laws
+
+    def logs(self, tokens: torch.Tensor, reveal: torch.Tensor) -> torch.Tensor:
+        """What the predictor returns, its form checked, with the gradients that are recorded.
+
+        Parameters
+        ----------
+        tokens : Tensor of int64, shape (B, L)
+            Sequences with ``mask_id`` at masked places; shown as they are.
+        reveal : Tensor of bool, shape (B, L)
+            Which masked positions are asked for.
+
+        Returns
+        -------
+        Tensor of any floating point, shape (reveal.sum(), V)
+
+        Raises
+        ------
+        ValueError
+            If it is something else.
+        """
+        logs = self._predictor(tokens, reveal)
+        self._check_form(logs, int(reveal.sum()), tokens.device)
+        return logs
 
     def check_symbols(self, tokens: torch.Tensor, name: str = "tokens") -> None:
         """Raise ``ValueError`` if an entry is neither the mask nor a symbol, as far as is known."""

@@ -11,14 +11,28 @@ from dlm_core import (
     error,
     estimation,
     information,
+    learning,
     orders,
     predictor,
     sampler,
     schedules,
     targets,
 )
+from dlm_core.adapters import transformers
 
-ROOMS = [adapters, error, estimation, information, orders, predictor, sampler, schedules, targets]
+ROOMS = [
+    adapters,
+    error,
+    estimation,
+    information,
+    learning,
+    orders,
+    predictor,
+    sampler,
+    schedules,
+    targets,
+    transformers,
+]
 
 
 def public_functions():

@@ -267,9 +267,24 @@ def _of_sampler():
     yield "estimate_profile", dlm.estimate_profile, learned
 
 
+<<<<<<< HEAD
 def _of_adapters():
     masks = {"mask_index": REVEAL, "steps": 2, "schedule": "Equal", "seed": 0, "first_row": 0}
     yield "num_transfer_tokens", dlm.num_transfer_tokens, masks
+=======
+def _of_learning():
+    network = {"length": 6, "alphabet_size": 2, "width": 4, "layers": 1, "heads": 2, "seed": 0}
+    yield "MaskedTransformer", dlm.MaskedTransformer, network
+    given = {"mask_id": None, "given": torch.zeros(6, dtype=torch.bool)}
+    loss = {"predictor": LAW, "tokens": WORDS, "generator": 0, **given}
+    yield "masked_loss", dlm.masked_loss, loss
+    learner = dlm.MaskedTransformer(**network)
+    learned = {"predictor": learner, "tokens": WORDS, "steps": 2, "batch": 2, "rate": 1e-3}
+    learned |= {**given, "seed": 0, "every": 1, "progress": False, "callback": None}
+    # what else may be a path, tests/test_learning.py looks at
+    yield "train", dlm.train, learned
+    assert not learner.training
+>>>>>>> wip-load
 
 
 ROOMS = {
@@ -280,6 +295,7 @@ ROOMS = {
     "orders": _of_orders,
     "targets": _of_targets,
     "sampler": _of_sampler,
+    "learning": _of_learning,
 }
 
 # Public names that are not called by arguments of ours: abstract, or made by the library.
@@ -295,6 +311,7 @@ NOT_CALLED = {
     "Spread",
     "Steps",
     "Target",
+    "Training",
 }
 
 
@@ -470,6 +487,7 @@ FEWEST = {
     "orders": 600,
     "targets": 3300,
     "sampler": 2700,
+    "learning": 1500,
 }
 
 
