@@ -47,6 +47,7 @@ _MODULES = {
         "worst_kl",
         "worst_profile",
     ],
+    "estimation": ["PredictorWarning", "estimate_profile"],
     "information": [
         "Estimate",
         "EstimatedProfile",
