@@ -16,9 +16,12 @@ EXPERIMENTS ?= $(if $(filter gpu,$(PROFILE)),linear_codes structured_targets thr
 # named first starts first, so that no long file is left for the end.
 WORKERS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 UV := uv==0.13.9
+# For wheels that are read and run under _build, and installed nowhere.
+UNPACK = -m pip install --quiet --require-hashes --no-deps --only-binary :all: --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test test-slow test-wheel links bench compare record notebooks lock clean
+.PHONY: help env models sequences book test test-slow test-wheel links bench compare record \
+  notebooks lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,12 +40,28 @@ $(STAMP): requirements.txt requirements-torch.txt pyproject.toml book/pyproject.
 	$(BIN)/python -m pip check
 	@touch $@
 
+models: _build/models/unpacked ## download the antibody models and unpack them (100 MB)
+
+_build/models/unpacked: requirements-models.txt | $(STAMP)
+	rm -rf _build/models
+	$(BIN)/python $(UNPACK) --target _build/models --requirement requirements-models.txt
+	@touch $@
+
+sequences: _build/sequences/heavy_chains.txt ## simulate antibody sequences (runs GenAIRR, GPL-3)
+
+_build/sequences/heavy_chains.txt: requirements-sequences.txt book/experiments/heavy_chains.py | $(STAMP)
+	rm -rf _build/sequences
+	$(BIN)/python $(UNPACK) --target _build/sequences --requirement requirements-sequences.txt
+	PYTHONPATH=_build/sequences $(BIN)/python book/experiments/heavy_chains.py > $@.part
+	@mv $@.part $@
+
 book: env ## execute every chapter, build the pages into _build/html, and check them
 	rm -rf _build/html _build/.doctrees _build/jupyter_execute
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
 	$(BIN)/python -m pytest -n 2 tests/book/test_pages.py -m pages
 
-test: env ## lint, test the package and the book, and re-run the chapters against their outputs
+# Where CI is set nothing may be skipped.
+test: env $(if $(filter-out 0 false,$(CI)),models) ## lint, test the package and the book, and re-run the chapters against their outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

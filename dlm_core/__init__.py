@@ -12,6 +12,7 @@ from importlib import import_module
 __version__ = "0.2.0"
 
 _MODULES = {
+    "adapters": ["num_transfer_tokens"],
     "error": [
         "Bound",
         "Certificate",

@@ -7,6 +7,7 @@ import pytest
 
 import dlm_core
 from dlm_core import (
+    adapters,
     error,
     estimation,
     information,
@@ -17,8 +18,21 @@ from dlm_core import (
     schedules,
     targets,
 )
+from dlm_core.adapters import transformers
 
-ROOMS = [error, estimation, information, learning, orders, predictor, sampler, schedules, targets]
+ROOMS = [
+    adapters,
+    error,
+    estimation,
+    information,
+    learning,
+    orders,
+    predictor,
+    sampler,
+    schedules,
+    targets,
+    transformers,
+]
 
 
 def public_functions():

@@ -182,7 +182,7 @@ for module in pkgutil.walk_packages(dlm_core.__path__, "dlm_core.", onerror=lamb
         attempt(module.name, lambda: importlib.import_module(module.name))
 """
 # The modules that need the extra; whatever else fails without it fails the tests below.
-OF_THE_EXTRA = {"estimation", "learning", "sampler", "targets"}
+OF_THE_EXTRA = {"adapters", "estimation", "learning", "sampler", "targets"}
 
 
 def check_without(missing, run):
@@ -260,7 +260,8 @@ def runs_on_the_wheel_alone(path):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    lacking = {"torch", "galois", "dit", "bookkit", *(f"dlm_core.{name}" for name in OF_THE_EXTRA)}
+    lacking = {"torch", "galois", "dit", "bookkit", "transformers"}
+    lacking |= {f"dlm_core.{name}" for name in OF_THE_EXTRA}
     parents = {name[: match.start()] for name in names for match in re.finditer(r"\.", name)}
     return "dlm_core" in names | parents and not lacking & (names | parents)
 
