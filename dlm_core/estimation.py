@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy  # loads its parts when first asked for
 
-from dlm_core._check import boolean, integer, shown, table_fits
+from dlm_core._check import boolean, file_path, integer, table_fits
 from dlm_core._torch import torch, tqdm
 from dlm_core._types import FloatArray, IntArray
 from dlm_core.information.estimated import EstimatedProfile, ProfilesByLength, checked_points
@@ -220,7 +220,7 @@ def estimate_profile(
     generator = torch_generator("generator", generator, tokens.device, ORDERS)
     perfect, progress = boolean("perfect", perfect), boolean("progress", progress)
     batch = None if batch is None else integer("batch", batch, 1)
-    file = None if checkpoint is None else _file(checkpoint)
+    file = None if checkpoint is None else file_path("checkpoint", checkpoint)
     ask.check_complete(tokens)
     ask.check_symbols(tokens)
     rows = Rows(ask, tokens, given, generator)
@@ -281,15 +281,6 @@ def _passes(lengths: IntArray, points: IntArray | None) -> tuple[Passes, IntArra
     single = case - (lengths[row] - 1)
     first = np.where(single < 0, case, single)
     return Passes(row, first, np.where(single < 0, lengths[row], first + 1)), width
-
-
-def _file(value: object) -> Path:
-    if not isinstance(value, str | PathLike):
-        raise TypeError(f"checkpoint must be a path, got {shown(value)}")
-    file = Path(value)
-    if not file.parent.is_dir():
-        raise ValueError(f"checkpoint must lie in a folder that exists, got {str(file)!r}")
-    return file
 
 
 class _Checkpoint:

@@ -21,6 +21,7 @@ from dlm_core._check import (
     MOST_POSITIONS,
     boolean,
     count,
+    file_path,
     frozen,
     instance,
     integer,
@@ -350,7 +351,7 @@ def train(
     every, progress = integer("every", every, 1), boolean("progress", progress)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable or None, got {shown(callback)}")
-    path = None if checkpoint is None else _checked_path(checkpoint)
+    path = None if checkpoint is None else file_path("checkpoint", checkpoint)
 
     device = ask.device
     facts = {
@@ -414,16 +415,6 @@ def train(
 def _pace(step: int, steps: int) -> float:
     """The learning rate of a step, as a share of the largest."""
     return min(1.0, (step + 1) / max(1, steps // 20)) * (1 + cos(pi * step / steps)) / 2
-
-
-def _checked_path(checkpoint: object) -> Path:
-    """Return the path of a file that can be written, as far as can be seen beforehand."""
-    if not isinstance(checkpoint, str | os.PathLike):
-        raise TypeError(f"checkpoint must be the path of a file, got {shown(checkpoint)}")
-    path = Path(checkpoint)
-    if path.is_dir() or not path.parent.is_dir():
-        raise ValueError(f"checkpoint must be a file in a folder that exists, got {str(path)!r}")
-    return path
 
 
 def _digest(tensors: Iterable[torch.Tensor]) -> str:
