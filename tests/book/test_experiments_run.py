@@ -16,6 +16,26 @@ RECORDED = sorted(
 SMALL = {
     "certified": ["levels=3", "passes=[16]", "repetitions=2", 'targets=["4x4 Sudoku", "digits"]'],
     "coverage": ["sizes=[50]", "repetitions=4"],
+    "learned_statements": [
+        'corpus="code"',
+        "length=48",
+        "networks=[[16, 1]]",
+        "training=20",
+        'schedules=["equal", "planned"]',
+        "steps=[2]",
+        "steps_shown=[1, 4]",
+        "passes=4",
+        "generated=4",
+        "shown=1",
+    ],
+    "learned_sudoku": [
+        "training=[20, 40]",
+        'schedules=["equal", "optimal for the truth", "planned"]',
+        "steps=[2]",
+        "passes=4",
+        "generated=4",
+        "shown=1",
+    ],
     "linear_codes": [
         "length=60",
         "field_bits=6",
