@@ -15,6 +15,7 @@ RECORDED = sorted(
 # Small enough for every run of the tests; the quick profile itself is among the slow ones.
 SMALL = {
     "certified": ["levels=3", "passes=[16]", "repetitions=2", 'targets=["4x4 Sudoku", "digits"]'],
+    "costs": ['cases=["4x4 Sudoku"]', 'procedures=["equal", "planned"]', "repetitions=2"],
     "coverage": ["sizes=[50]", "repetitions=4"],
     "linear_codes": [
         "length=60",
