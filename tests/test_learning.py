@@ -18,6 +18,8 @@ import dlm_core as dlm
 from dlm_core import learning
 from dlm_core.learning import MaskedTransformer, masked_loss, train
 
+torch.set_num_threads(1)  # to the bit only with as many threads
+
 WORDS = torch.tensor([[0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 0, 1], [2, 2, 2, 2]])
 
 
