@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 import dlm_core
 from dlm_core import InformationProfile, generate, steps_for, total_correlation
-from dlm_core.predictor import estimate_profile
+from dlm_core.estimation import estimate_profile
 from dlm_core.schedules import (
     BestDeterministic,
     DTCAdaptive,

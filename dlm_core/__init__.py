@@ -15,6 +15,7 @@ _MODULES = {
     "error": [
         "Bound",
         "Certificate",
+        "CertifiedCost",
         "Comparison",
         "ErrorCurve",
         "Steps",
@@ -22,6 +23,7 @@ _MODULES = {
         "block_kl",
         "both_upper_bound",
         "certificate",
+        "certify",
         "chain_block_profiles",
         "compare",
         "dtc_lower_bound",
@@ -44,11 +46,13 @@ _MODULES = {
         "worst_kl",
         "worst_profile",
     ],
+    "estimation": ["PredictorWarning", "estimate_profile"],
     "information": [
         "Estimate",
         "EstimatedProfile",
         "InformationProfile",
         "ProfileBand",
+        "ProfilesByLength",
         "dual_total_correlation",
         "entropy",
         "estimate_dual_total_correlation",
@@ -57,7 +61,6 @@ _MODULES = {
     ],
     "learning": ["MaskedTransformer", "Training", "masked_loss", "train"],
     "orders": ["PlannedOrder", "best_chain_order", "chain_order_kl", "tree_depth_order"],
-    "predictor": ["estimate_profile"],
     "sampler": ["Generation", "generate", "log_likelihood"],
     "schedules": [
         "BestDeterministic",
@@ -90,7 +93,7 @@ _MODULES = {
     ],
 }
 # Modules whose names are not imported from here.
-_BY_MODULE = ["exact", "testing"]
+_BY_MODULE = ["exact", "predictor", "testing"]
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = ["__version__", *_HOME]

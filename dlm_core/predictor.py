@@ -1,4 +1,4 @@
-"""Mask predictors: what one is, how it is asked, and the information profile that it implies.
+"""Mask predictors: what one is, and how it is asked.
 
 A mask predictor is called as ``(tokens (B, L) int64, reveal (B, L) bool)`` and returns
 log-probabilities of shape ``(reveal.sum(), V)``, row-major; ``mask_id`` is the token that stands
@@ -8,26 +8,21 @@ asked and what it returns is checked, and ``Laws`` the one place where that is r
 
 from collections.abc import Callable
 from functools import partial
-from itertools import chain, pairwise
+from itertools import chain
 from numbers import Integral
 from types import MethodType
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from dlm_core._check import boolean, instance, integer, shown, with_library
+from dlm_core._check import integer, shown, with_library
 from dlm_core._laws import Laws, pick
-from dlm_core._torch import torch, tqdm
-from dlm_core._types import IntArray
-from dlm_core.information.profile import EstimatedProfile
+from dlm_core._torch import torch
 
-__all__ = ["Laws", "MaskPredictor", "estimate_profile", "pick", "torch_generator"]
+__all__ = ["Laws", "MaskPredictor", "pick", "torch_generator"]
 
 Predictor: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-# Most entries of one prediction (256 MiB of float32), and most tokens shown at once.
-_MOST_ENTRIES = 2**26
-_MOST_TOKENS = 2**18
 # How far from 1 the sum of probabilities may be, from four bytes a number on and below.
 _ROUNDING, _ROUNDING_OF_HALF = 1e-5, 0.01
 
@@ -177,7 +172,7 @@ class MaskPredictor:
         self._check_form(logs, int(reveal.sum()), tokens.device)
         return logs
 
-    def check_symbols(self, tokens: torch.Tensor) -> None:
+    def check_symbols(self, tokens: torch.Tensor, name: str = "tokens") -> None:
         """Raise ``ValueError`` if an entry is neither the mask nor a symbol, as far as is known."""
         wrong = tokens.lt(0)
         size = self._declared if self.columns is None else self.columns
@@ -186,17 +181,17 @@ class MaskPredictor:
         if wrong.any():
             allowed = ">= 0" if size is None else f"in [0, {size - 1}]"
             raise ValueError(
-                f"tokens must hold symbols {allowed} (or the mask, {self.mask_id}), "
-                f"got {_first(wrong, tokens)}"
+                f"{name} must hold symbols {allowed} (or the mask, {self.mask_id}), "
+                f"got {first_wrong(wrong, tokens)}"
             )
 
-    def check_complete(self, tokens: torch.Tensor) -> None:
+    def check_complete(self, tokens: torch.Tensor, name: str = "tokens") -> None:
         """Raise ``ValueError`` if an entry is the mask."""
         masked = tokens.eq(self.mask_id)
         if masked.any():
             raise ValueError(
-                f"tokens must have no mask, got mask_id = {self.mask_id} among them: "
-                f"{_first(masked, tokens)}"
+                f"{name} must have no mask, got mask_id = {self.mask_id} among them: "
+                f"{first_wrong(masked, tokens)}"
             )
 
     def _blame_symbols(self, shown_tokens: torch.Tensor, error: IndexError) -> None:
@@ -206,7 +201,7 @@ class MaskPredictor:
         if largest >= 0:
             raise ValueError(
                 "tokens must hold symbols that the predictor knows: it raises IndexError "
-                f"({error}), and the largest symbol is {_first(symbols.eq(largest), symbols)}"
+                f"({error}), and the largest symbol is {first_wrong(symbols.eq(largest), symbols)}"
             ) from error
 
     def _check_form(self, logs: object, rows: int, device: torch.device) -> None:
@@ -289,22 +284,22 @@ def _check_logarithms(logs: torch.Tensor) -> None:
     )
 
 
-def check_rows(tokens: torch.Tensor) -> None:
-    """Raise ``TypeError`` unless ``tokens`` is a tensor of int64 with two axes.
+def check_rows(tokens: torch.Tensor, name: str = "tokens") -> None:
+    """Raise ``TypeError`` unless ``tokens``, of that name, is a tensor of int64 with two axes.
 
     ``ValueError`` if it is on a device without float64.
     """
     if not isinstance(tokens, torch.Tensor):
         raise TypeError(
-            f"tokens must be of type Tensor, got {shown(tokens)} of type {type(tokens).__name__}: "
-            "torch.as_tensor(tokens) makes a torch.Tensor of an array or a list"
+            f"{name} must be of type Tensor, got {shown(tokens)} of type {type(tokens).__name__}: "
+            f"torch.as_tensor({name}) makes a torch.Tensor of an array or a list"
         )
     if tokens.dtype != torch.int64 or tokens.ndim != 2:
         raise TypeError(
-            f"tokens must be a tensor of torch.int64 with shape (n, L), got {tokens.dtype} "
+            f"{name} must be a tensor of torch.int64 with shape (n, L), got {tokens.dtype} "
             f"and shape {tuple(tokens.shape)}"
         )
-    checked_device("the device of tokens", tokens.device)
+    checked_device(f"the device of {name}", tokens.device)
 
 
 def checked_device(name: str, value: torch.device | str) -> torch.device:
@@ -338,9 +333,12 @@ def checked_device(name: str, value: torch.device | str) -> torch.device:
 
 
 def torch_generator(
-    name: str, value: torch.Generator | int, device: torch.device
+    name: str, value: torch.Generator | int, device: torch.device, stream: int | None = None
 ) -> torch.Generator:
     """Return the ``torch.Generator`` on ``device`` that ``value`` is or seeds.
+
+    With a ``stream``, a seed gives other numbers than the same seed without: what orders sequences
+    must not depend on what drew them, and both are likely to be seeded by 0.
 
     Raises
     ------
@@ -355,7 +353,10 @@ def torch_generator(
         return value
     # numpy counts a time difference among its signed integers
     if isinstance(value, Integral) and not isinstance(value, bool | np.timedelta64):
-        return torch.Generator(device).manual_seed(integer(name, value, 0))
+        seed = integer(name, value, 0)
+        if stream is not None:
+            seed = int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0] >> 1)
+        return torch.Generator(device).manual_seed(seed)
     raise TypeError(
         f"{name} must be a torch.Generator such as torch.Generator().manual_seed(seed), or a seed "
         f"as an int, got {with_library(value)}"
@@ -373,173 +374,7 @@ def table_of(places: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     return entries.index_fill_(0, places, True).view(shape)
 
 
-@torch.no_grad()
-def estimate_profile(
-    predictor: Predictor,
-    tokens: torch.Tensor,
-    generator: torch.Generator | int,
-    *,
-    mask_id: int | None = None,
-    prompt: torch.Tensor | None = None,
-    perfect: bool = False,
-    batch: int | None = None,
-    progress: bool = False,
-) -> EstimatedProfile:
-    r"""The information profile, from a mask predictor and data.
-
-    Each sequence is revealed in a random order of its own; with its first ``j`` tokens of that
-    order known, the mean of :math:`-\log q(x_i \mid \cdot)` over all masked ``i`` is a draw for
-    :math:`h_j` (for the last point, the mean over all ways to mask one token). So every sequence
-    gives one draw of the whole curve, and sequences are independent: standard errors of TC, DTC
-    and of any expected error follow without assumptions on how neighbouring points depend.
-
-    The profile is that of the data's distribution only where the predictor returns its true
-    conditional marginals. For a predictor with an error the mean is
-    :math:`h_j + E\,KL(p(x_i \mid \cdot) \,\|\, q(x_i \mid \cdot))`, an upper bound on
-    :math:`h_j` for each ``j`` by itself. TC and DTC are differences of such points, so nothing
-    follows about them, in either direction, unless the excess is known to be small. Isotonic
-    regression, by which the returned profile becomes a nonincreasing curve, keeps consistency but
-    not unbiasedness; ``estimates`` are the unbiased means.
-
-    Parameters
-    ----------
-    predictor : callable
-        A mask predictor.
-    tokens : Tensor of int64, shape (n, L)
-        Independent sequences from the distribution, at least 2.
-    generator : torch.Generator or int
-        Draws the orders, on the device of ``tokens``; or a seed.
-    mask_id : int, optional
-        The mask's token, if the predictor has no attribute of that name.
-    prompt : Tensor of int64, shape (L,) or (n, L), optional
-        What is known from the beginning, with ``mask_id`` at the other positions, as many in each
-        row: the profile is that of these, conditional on the prompt (on average over the prompts
-        of all rows). ``tokens`` are whole sequences, prompts included.
-    perfect : bool
-        That the predictor returns the true conditional marginals. The draws are then their
-        entropies, which have the same mean and less variance.
-    batch : int, optional
-        How many masked sequences the predictor is shown at once; by default as many as keep a
-        prediction within 2**26 entries (256 MiB of float32), and 2**18 tokens. The result does
-        not depend on it, except as far as the predictor rounds differently.
-    progress : bool
-        Whether to show a progress bar.
-
-    Returns
-    -------
-    EstimatedProfile
-        Of as many points as there are free positions, ``L`` without a prompt. Cost:
-        ``n (2 L - 1)`` sequences through the predictor for ``L`` of them, and one before, which
-        tells the number of symbols.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is of another type or out of range, a sequence holds a mask or differs from
-        its prompt, or the predictor gives probability zero to one of the tokens.
-    """
-    ask = MaskPredictor(predictor, mask_id)
-    check_rows(tokens)
-    n = integer("the number of rows of tokens", len(tokens), 2)
-    integer("the number of columns of tokens", tokens.shape[1], 1)
-    generator = torch_generator("generator", generator, tokens.device)
-    perfect, progress = boolean("perfect", perfect), boolean("progress", progress)
-    batch = None if batch is None else integer("batch", batch, 1)
-    ask.check_complete(tokens)
-    ask.check_symbols(tokens)
-    free = _free(tokens, prompt, ask.mask_id)
-    length = int(free[0].sum())
-
-    # one call a row, so that the orders of the first rows do not depend on how many follow
-    keys = torch.empty(tokens.shape, dtype=torch.float64, device=tokens.device)
-    for row_of_keys in keys:
-        row_of_keys.uniform_(generator=generator)
-    rank = keys.masked_fill_(~free, 2.0).argsort(1).argsort(1)
-
-    # What is masked: the places from `first` to `end` of a row's order. With all but one token
-    # known, every choice of the one: that point weighs most in DTC.
-    first = np.concatenate([np.arange(length - 1), np.arange(length)])
-    end = np.concatenate([np.full(length - 1, length), np.arange(1, length + 1)])
-    # A first call tells the number of symbols, by which those of the data are checked. It shows
-    # none of them, and no history that a predictor may take for impossible.
-    ask.laws(tokens[:1].masked_fill(free[:1], ask.mask_id), places_of(rank[:1] == 0))
-    ask.check_symbols(tokens)
-    cuts = _cuts(np.tile(end - first, n), tokens.shape[1], ask.columns, batch)
-    surprise = keys.new_empty(n * len(first))
-    for start, stop in tqdm(list(pairwise(cuts)), disable=not progress, desc="predictions"):
-        row, case = np.divmod(np.arange(start, stop), len(first))
-        of_row = torch.from_numpy(row).to(tokens.device)
-        bounds = torch.from_numpy(np.stack([first[case], end[case]])[..., np.newaxis])
-        low, high = bounds.to(tokens.device)
-        masked = (rank[of_row] >= low) & (rank[of_row] < high)
-        surprise[start:stop] = _mean_surprise(ask, tokens[of_row], masked, perfect)
-    draws = surprise.view(n, -1)
-    if not draws.isfinite().all():
-        raise ValueError(
-            "predictor must give a positive probability to each token of the data, got zero in "
-            f"row {int(draws.isfinite().all(1).logical_not().nonzero()[0])}"
-        )
-    last = draws[:, length - 1 :].mean(1, keepdim=True)
-    return EstimatedProfile.from_draws(torch.cat([draws[:, : length - 1], last], 1).cpu())
-
-
-def _free(tokens: torch.Tensor, prompt: torch.Tensor | None, mask_id: int) -> torch.Tensor:
-    """Return which positions are not known beforehand, shape (n, L)."""
-    if prompt is None:
-        return torch.ones_like(tokens, dtype=torch.bool)
-    instance("prompt", prompt, torch.Tensor)
-    if prompt.dtype != torch.int64 or prompt.shape not in (tokens.shape, tokens.shape[1:]):
-        raise ValueError(
-            f"prompt must be a tensor of torch.int64 with shape {tuple(tokens.shape[1:])} or "
-            f"{tuple(tokens.shape)}, got {prompt.dtype} and shape {tuple(prompt.shape)}"
-        )
-    if prompt.device != tokens.device:
-        raise ValueError(f"prompt must be on {tokens.device} as tokens, got {prompt.device}")
-    prompt = prompt.expand_as(tokens)
-    free = prompt.eq(mask_id)
-    differs = ~free & prompt.ne(tokens)
-    if differs.any():
-        raise ValueError(f"tokens must agree with prompt, got {_first(differs, tokens)}")
-    numbers = free.sum(1).unique().tolist()
-    if len(numbers) > 1 or numbers[0] == 0:
-        raise ValueError(
-            f"prompt must have mask_id = {mask_id} at as many positions in each row, at least 1, "
-            f"got {' or '.join(map(str, numbers))} of them"
-        )
-    return free
-
-
-def _cuts(masks: IntArray, length: int, columns: int | None, batch: int | None) -> list[int]:
-    """Where a list of sequences with so many masks is cut into calls of the predictor."""
-    ends = np.cumsum(masks)
-    if batch is None:
-        sequences, positions = max(1, _MOST_TOKENS // length), _MOST_ENTRIES // (columns or 1)
-    else:
-        sequences, positions = batch, int(ends[-1])
-    cuts = [0]
-    while cuts[-1] < len(masks):
-        start = cuts[-1]
-        fitting = np.searchsorted(ends, ends[start] - masks[start] + positions, side="right")
-        cuts.append(min(max(int(fitting), start + 1), start + sequences))
-    return cuts
-
-
-def _mean_surprise(
-    ask: MaskPredictor, tokens: torch.Tensor, masked: torch.Tensor, perfect: bool
-) -> torch.Tensor:
-    """Mean over the masked positions of each sequence, shape (m,), of what they still hold."""
-    asked = places_of(masked)
-    laws, truth = ask.laws(tokens.masked_fill(masked, ask.mask_id), asked), tokens.take(asked)
-    if perfect:
-        # what cannot happen is no data of this predictor
-        surprise = laws.entropy().masked_fill(laws.entry(truth) == -torch.inf, torch.inf)
-    else:
-        surprise = -laws.log_probability(truth)
-    total = surprise.new_zeros(len(masked)).index_add_(0, asked // masked.shape[1], surprise)
-    return total / masked.sum(1)
-
-
-def _first(wrong: torch.Tensor, tokens: torch.Tensor) -> str:
+def first_wrong(wrong: torch.Tensor, tokens: torch.Tensor) -> str:
     """Say what the first wrong entry is, and where."""
     row, position = torch.nonzero(wrong)[0].tolist()
     return f"{int(tokens[row, position])} at row {row}, position {position}"

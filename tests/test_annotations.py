@@ -6,11 +6,22 @@ from functools import cached_property
 import pytest
 
 import dlm_core
-from dlm_core import error, information, learning, orders, predictor, sampler, schedules, targets
+from dlm_core import (
+    error,
+    estimation,
+    information,
+    learning,
+    orders,
+    predictor,
+    sampler,
+    schedules,
+    targets,
+)
 from dlm_core.adapters import transformers
 
 ROOMS = [
     error,
+    estimation,
     information,
     learning,
     orders,

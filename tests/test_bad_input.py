@@ -38,6 +38,7 @@ TRANSITION = [[0.9, 0.1], [0.2, 0.8]]
 EMISSION = [[0.7, 0.3], [0.4, 0.6]]
 LAW = dlm.Product([[0.5, 0.5]] * 6)
 MASKS = torch.full((2, 6), 2)
+MANY = torch.zeros(300, 6).long()
 WORDS = torch.zeros(2, 6, dtype=torch.int64)
 REVEAL = torch.ones(2, 6, dtype=torch.bool)
 SIX = {"length": 6, "steps": 2}
@@ -125,9 +126,20 @@ def _of_information():
     yield "concatenate", profile.concatenate, {"parts": [PROFILE, PROFILE]}
     arguments = {"estimates": [1.0, 0.5], "standard_error": [0.1, 0.1], "n": 10}
     covariance = [[0.01, 0.0], [0.0, 0.01]]
-    yield "EstimatedProfile", dlm.EstimatedProfile, {**arguments, "covariance": covariance}
+    where = {"points": [0, 3], "length": 6, "predictor": "ideal"}
+    yield "EstimatedProfile", dlm.EstimatedProfile, {**arguments, "covariance": covariance, **where}
     draws = [[1.0, 0.5], [0.9, 0.6], [1.1, 0.4]]
-    yield "EstimatedProfile.from_draws", dlm.EstimatedProfile.from_draws, {"draws": draws}
+    yield "EstimatedProfile.from_draws", dlm.EstimatedProfile.from_draws, {"draws": draws, **where}
+    yield "EstimatedProfile.nll", ESTIMATED.nll, {"schedule": dlm.Equal(6, 2)}
+    yield "EstimatedProfile.optimal", ESTIMATED.optimal, {"steps": 2}
+    yield "EstimatedProfile.robust", ESTIMATED.robust, {"steps": 2, "confidence": 0.9}
+    yield "EstimatedProfile.steps_for", ESTIMATED.steps_for, {"price": 0.5}
+    yield "EstimatedProfile.at", ESTIMATED.at, {"levels": [0, 5]}
+    several = dlm.ProfilesByLength([ESTIMATED, dlm.EstimatedProfile(**arguments)])
+    yield "ProfilesByLength", dlm.ProfilesByLength, {"profiles": [ESTIMATED]}
+    yield "ProfilesByLength.nll", several.nll, {"schedule": dlm.Equal(6, 2)}
+    yield "ProfilesByLength.price", several.price, {"schedule": dlm.Equal(6, 2)}
+    yield "ProfilesByLength.from_dict", several.from_dict, {"d": several.to_dict()}
     yield "EstimatedProfile.estimate", ESTIMATED.estimate, {"weights": [1.0] * 6}
     yield "EstimatedProfile.price", ESTIMATED.price, {"schedule": dlm.Equal(6, 2)}
     yield "EstimatedProfile.band", ESTIMATED.band, {"confidence": 0.9, "levels": [0, 5]}
@@ -192,6 +204,10 @@ def _of_error():
     measured = {"target": LAW, "schedule": schedule, "n": 2, "generator": 0, "progress": False}
     yield "monte_carlo_kl", dlm.monte_carlo_kl, measured
     small = dlm.Product([[0.5, 0.5]] * 3)
+    afresh = {"predictor": LAW, "schedule": dlm.Equal(6, 2), "data": MANY, "precision": 1.0}
+    afresh |= {"what": "nll", "confidence": 0.9, "pilot": 4, "seed": 0, "mask_id": None}
+    afresh |= {"given": None, "batch": 5, "progress": False}
+    yield "certify", dlm.certify, afresh
     yield "mixture_kl", dlm.mixture_kl, {"target": small, "schedule": dlm.Equal(3, 2)}
 
 
@@ -246,7 +262,8 @@ def _of_sampler():
     likely |= {"order": "random", "progress": False, "mask_id": None}
     yield "log_likelihood", dlm.log_likelihood, likely
     learned = {"predictor": LAW, "tokens": WORDS, "generator": 0, "perfect": False, "batch": 2}
-    learned |= {"progress": False, "mask_id": None, "prompt": None}
+    learned |= {"progress": False, "mask_id": None, "given": None}
+    learned |= {"points": [0, 2]}
     yield "estimate_profile", dlm.estimate_profile, learned
 
 
@@ -278,9 +295,11 @@ ROOMS = {
 NOT_CALLED = {
     "Bound",
     "Certificate",
+    "CertifiedCost",
     "Comparison",
     "Generation",
     "PlannedOrder",
+    "PredictorWarning",
     "Schedule",
     "Spread",
     "Steps",

@@ -231,7 +231,7 @@ def test_a_fitted_profile_is_nowhere_exact_and_promises_nothing():
         made = certificate(schedule, fitted)
         assert made.exact is None
         assert made.value == pytest.approx(float(fitted.increments @ schedule.residual))
-        assert made.basis == "profile fitted to an estimate"
+        assert made.basis == "profile fitted to an estimate, its predictor taken for ideal"
         assert {bound.basis for bound in made.bounds} == {made.basis}
         steps = steps_for(0.5, fitted.length, profile=fitted)
         assert steps.basis == made.basis

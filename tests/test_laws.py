@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dlm_core._laws import Laws, pick
-from dlm_core.predictor import estimate_profile
+from dlm_core.estimation import estimate_profile
 from dlm_core.sampler import generate
 from dlm_core.schedules import Equal
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from dlm_core.error import monte_carlo_kl
-from dlm_core.predictor import MaskPredictor, estimate_profile, torch_generator
+from dlm_core.estimation import estimate_profile
+from dlm_core.predictor import MaskPredictor, torch_generator
 from dlm_core.sampler import generate, log_likelihood
 from dlm_core.schedules import Equal, TCAdaptive
 from dlm_core.targets import (
@@ -21,6 +22,9 @@ from dlm_core.targets import (
 )
 
 torch.set_num_threads(1)
+
+# many predictors here know nothing of the data
+pytestmark = pytest.mark.filterwarnings("ignore::dlm_core.estimation.PredictorWarning")
 
 CPU = torch.device("cpu")
 COIN = [[0.9, 0.1], [0.35, 0.65]]
@@ -357,7 +361,7 @@ def test_every_tensor_says_where_it_is(name, request):
         scored = log_likelihood(predictor, TCAdaptive(4, 2), tokens, order=order, **arguments)
         assert scored.device == CPU
     generate(predictor, TCAdaptive(4, 2), 3, temperature=0, **arguments)
-    for chosen in ({}, {"batch": 2}, {"prompt": prompted[0].where(prompted[0] == size, size)}):
+    for chosen in ({}, {"batch": 2}, {"given": prompted[0].where(prompted[0] == size, size)}):
         estimate_profile(predictor, tokens, generator, **chosen, **arguments)
     estimate_profile(predictor, tokens, 3, perfect=exact, **arguments)
     if exact:
@@ -428,7 +432,7 @@ def test_symbols_beyond_a_table_are_named():
     prompt = torch.tensor([5, 9, 5, 1])
     words = torch.tensor([[0, 9, 0, 1]] * 2)
     with pytest.raises(ValueError, match="^tokens must .* largest symbol is 9 at row 0, position"):
-        estimate_profile(predictor, words, 0, mask_id=5, prompt=prompt)
+        estimate_profile(predictor, words, 0, mask_id=5, given=prompt)
 
     def broken(tokens, reveal):
         return embedding[99]

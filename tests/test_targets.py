@@ -15,8 +15,8 @@ from bookkit.examples import random_joint
 from oracles import entropy_by_definition, p_value, small_targets, with_summed_axes
 
 from dlm_core import InformationProfile
+from dlm_core.estimation import estimate_profile
 from dlm_core.information import EstimatedProfile
-from dlm_core.predictor import estimate_profile
 from dlm_core.targets import (
     HiddenMarkov,
     MarkovChain,

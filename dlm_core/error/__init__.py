@@ -9,6 +9,7 @@ from dlm_core.error.bounds import (
     tc_lower_bound,
     tc_upper_bound,
 )
+from dlm_core.error.certified import CertifiedCost, certify
 from dlm_core.error.guarantee import (
     Bound,
     Certificate,
@@ -34,6 +35,7 @@ from dlm_core.error.worst import worst_kl, worst_profile
 __all__ = [
     "Bound",
     "Certificate",
+    "CertifiedCost",
     "Comparison",
     "ErrorCurve",
     "Steps",
@@ -41,6 +43,7 @@ __all__ = [
     "block_kl",
     "both_upper_bound",
     "certificate",
+    "certify",
     "chain_block_profiles",
     "compare",
     "dtc_lower_bound",

@@ -17,13 +17,8 @@ from dlm_core.error.worst import worst_kl
 from dlm_core.information._largest import largest_value
 from dlm_core.information.band import ProfileBand
 from dlm_core.information.estimate import Estimate
-from dlm_core.information.profile import (
-    MEASURED,
-    MOST_NATS,
-    EstimatedProfile,
-    InformationProfile,
-    exact_profile,
-)
+from dlm_core.information.estimated import LEARNED, EstimatedProfile
+from dlm_core.information.profile import MOST_NATS, InformationProfile, exact_profile
 from dlm_core.schedules.base import BySteps, Schedule, measure_weights
 
 __all__ = [
@@ -40,7 +35,7 @@ __all__ = [
 # What a number of nats may rest on; the fourth is made by `_plus`.
 _EXACT = "exact profile"
 _GUARANTEE = "guarantee"
-_FITTED = "profile fitted to an estimate"
+_FITTED = "profile fitted to an estimate, its predictor taken for ideal"
 _BAND = "worst case over the band"
 
 
@@ -291,8 +286,10 @@ def _known(
         if isinstance(profile, ProfileBand):
             return {m: _Upper(_largest_sum(m, profile), _basis_of(profile)) for m in ("tc", "dtc")}
         if isinstance(profile, EstimatedProfile):
-            measured = profile.total_correlation, profile.dual_total_correlation
-            return _known(None, *measured, standard_errors)
+            # for the choice of a measure alone: what a schedule costs there is its price
+            rough = profile.fit.total_correlation, profile.fit.dual_total_correlation
+            basis = _plus(standard_errors, profile.note)
+            return {m: _Upper(nats, basis) for m, nats in zip(("tc", "dtc"), rough, strict=True)}
         exact_profile("profile", profile)
         basis = _FITTED if profile.fitted else _GUARANTEE
         return {
@@ -316,6 +313,12 @@ def _largest_sum(measure: str, band: ProfileBand) -> float:
 
 def _correlation(name: str, value: float | Estimate, standard_errors: float) -> _Upper:
     if isinstance(value, Estimate):
+        if value.note == LEARNED:
+            raise ValueError(
+                f"{name} must be of a distribution, got {value}: of a learned predictor's curve "
+                "nothing follows about it. What a schedule costs on the predictor is "
+                "estimate.price(schedule); estimate.assume_ideal() takes the predictor for ideal"
+            )
         nats = max(value.upper(standard_errors), 0.0)
         basis = _plus(standard_errors, value.note)
     else:
@@ -379,7 +382,7 @@ class Steps(int):
         promised = self.basis.startswith((_GUARANTEE, _BAND))
         relation = "=" if self.basis == _EXACT else "<=" if promised else "about"
         # of a predictor that was measured no error is known, but a price, negative perhaps
-        what = "price" if self.basis.endswith(MEASURED) else "E KL"
+        what = "price" if self.basis.endswith(LEARNED) else "E KL"
         return f"{int(self)} ({what} {relation} {self.error:.6g} nats: {self.basis})"
 
     def __format__(self, spec: str) -> str:
@@ -571,7 +574,7 @@ def error_curve(
         raise ValueError(f"profile must have the length {length}, got {profile.length}")
     aggregates = _aggregates(known)
     if isinstance(profile, EstimatedProfile):
-        basis = _plus(standard_errors, MEASURED)
+        basis = _plus(standard_errors, profile.note)
     elif isinstance(profile, ProfileBand):
         basis = _basis_of(profile)
     elif profile is not None:

@@ -2,8 +2,9 @@
 
 from dlm_core.information.band import ProfileBand
 from dlm_core.information.estimate import Estimate
+from dlm_core.information.estimated import EstimatedProfile, ProfilesByLength
 from dlm_core.information.measures import dual_total_correlation, entropy, total_correlation
-from dlm_core.information.profile import EstimatedProfile, InformationProfile
+from dlm_core.information.profile import InformationProfile
 from dlm_core.information.samples import (
     estimate_dual_total_correlation,
     estimate_total_correlation,
@@ -14,6 +15,7 @@ __all__ = [
     "EstimatedProfile",
     "InformationProfile",
     "ProfileBand",
+    "ProfilesByLength",
     "dual_total_correlation",
     "entropy",
     "estimate_dual_total_correlation",

@@ -26,7 +26,6 @@ from dlm_core._types import FloatArray, IntArray
 from dlm_core.information.estimate import Estimate
 from dlm_core.information.profile import (
     MOST_NATS,
-    EstimatedProfile,
     InformationProfile,
     entries,
     exact_profile,
@@ -499,23 +498,6 @@ class ProfileBand:
 
         gain = cost(a, b) - cost(a, places) - cost(places, b)
         return int(places[gain.argmax()])
-
-
-def band_of(
-    profile: EstimatedProfile, confidence: float, levels: npt.ArrayLike | None
-) -> ProfileBand:
-    """The band of some points of an estimated profile, as ``EstimatedProfile.band`` says."""
-    used = _dyadic(profile.length) if levels is None else _levels(levels, profile.length)
-    values, errors = profile.estimates[used].tolist(), profile.standard_error[used].tolist()
-    found = [Estimate(x, error, profile.n) for x, error in zip(values, errors, strict=True)]
-    return ProfileBand.from_estimates(profile.length, used, found, confidence)
-
-
-def _dyadic(length: int) -> IntArray:
-    """At most 16 levels: the ends, and half, a quarter, ... of the way from each of them."""
-    last = length - 1
-    far = last >> np.arange(1, 8)
-    return np.unique(np.concatenate([[0, last], far, last - far[1:]]))
 
 
 def _levels(value: npt.ArrayLike, length: int) -> IntArray:

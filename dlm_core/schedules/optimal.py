@@ -8,7 +8,8 @@ import numpy as np
 
 from dlm_core._check import frozen, integer, real_array, table_fits
 from dlm_core._types import FloatArray, IntArray, Measure
-from dlm_core.information.profile import EstimatedProfile, InformationProfile
+from dlm_core.information.estimated import EstimatedProfile
+from dlm_core.information.profile import InformationProfile
 from dlm_core.schedules._partitions import Partitions
 from dlm_core.schedules.base import (
     MEASURE_LABELS,

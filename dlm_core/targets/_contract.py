@@ -11,7 +11,8 @@ from scipy.stats import chi2
 
 from dlm_core._check import instance, integer
 from dlm_core._types import FloatArray, IntArray
-from dlm_core.information.profile import EstimatedProfile, InformationProfile
+from dlm_core.information.estimated import EstimatedProfile
+from dlm_core.information.profile import InformationProfile
 from dlm_core.targets.base import Target
 
 # Histories, each token known or not, that are written down and summed over.

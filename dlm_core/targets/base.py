@@ -8,8 +8,10 @@ from typing import Any, Self
 from dlm_core._check import MOST_POSITIONS, integer, table_fits
 from dlm_core._torch import torch
 from dlm_core._types import FloatArray
-from dlm_core.information.profile import EstimatedProfile, InformationProfile
-from dlm_core.predictor import checked_device, estimate_profile, pick, torch_generator
+from dlm_core.estimation import estimate_profile
+from dlm_core.information.estimated import EstimatedProfile
+from dlm_core.information.profile import InformationProfile
+from dlm_core.predictor import checked_device, pick, torch_generator
 
 __all__ = ["Target"]
 
@@ -278,7 +280,9 @@ class Target(torch.nn.Module, ABC):
         """
         draws = integer("draws", draws, 2)
         generator = torch_generator("generator", generator, self.device)
-        return estimate_profile(self, self.sample(draws, generator), generator, perfect=True)
+        found = estimate_profile(self, self.sample(draws, generator), generator, perfect=True)
+        assert isinstance(found, EstimatedProfile)  # all rows have one length
+        return found
 
     def joint(self) -> FloatArray:
         """The dense joint table, for small cases.
