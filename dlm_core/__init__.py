@@ -12,6 +12,7 @@ from importlib import import_module
 __version__ = "0.2.0"
 
 _MODULES = {
+    "adapters": ["num_transfer_tokens"],
     "error": [
         "Bound",
         "Certificate",
@@ -59,6 +60,7 @@ _MODULES = {
         "estimate_total_correlation",
         "total_correlation",
     ],
+    "estimation": ["PredictorWarning", "estimate_profile"],
     "learning": ["MaskedTransformer", "Training", "masked_loss", "train"],
     "orders": ["PlannedOrder", "best_chain_order", "chain_order_kl", "tree_depth_order"],
     "sampler": ["Generation", "generate", "log_likelihood"],

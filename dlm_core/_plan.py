@@ -1,5 +1,6 @@
 """What is random about the rows of a batch, and the order in which their positions come."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -13,7 +14,7 @@ from dlm_core._types import FloatArray, IntArray
 from dlm_core.predictor import MaskPredictor
 from dlm_core.schedules.base import Schedule
 
-__all__ = ["ByConfidence", "KnownOrder", "Rows", "positions", "prepare"]
+__all__ = ["ByConfidence", "KnownOrder", "Rows", "draw_sizes", "positions", "prepare"]
 
 _Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -52,9 +53,13 @@ class KnownOrder:
         self._places = torch.from_numpy(self.step.argsort(axis=None, kind="stable")).to(device)
         self._ends = np.cumsum(rows.sizes.sum(axis=0))
 
+    def places(self, k: int) -> torch.Tensor:
+        """Which places iteration ``k`` reveals: increasing indices into the table of tokens."""
+        return self._places[self._ends[k] - self.sizes[:, k].sum() : self._ends[k]]
+
     def next(self, k: int, ask: MaskPredictor, tokens: torch.Tensor) -> tuple[torch.Tensor, Laws]:
         """Return which places iteration ``k`` reveals, and the laws there."""
-        places = self._places[self._ends[k] - self.sizes[:, k].sum() : self._ends[k]]
+        places = self.places(k)
         return places, ask.laws(tokens, places, _some(self.sizes[:, k] > 0, tokens.device))
 
 
@@ -123,25 +128,42 @@ def prepare(
 def _draw_rows(schedule: Schedule, masks: IntArray, length: int, seed: int, first_row: int) -> Rows:
     """Draw the rows numbered from ``first_row`` on, with so many masks each."""
     n = len(masks)
-    sizes = np.zeros((n, schedule.steps), dtype=np.int64)
     keys, uniforms = np.empty((n, length)), np.empty((n, length))
+    for rows, inside, source in _blocks(n, seed, first_row):
+        shape = rows.stop - rows.start, length
+        # a block is all its keys, then all its uniform numbers, then the sizes
+        keys[rows] = _generator_at(source, inside * length).random(shape)
+        uniforms[rows] = _generator_at(source, (_BLOCK + inside) * length).random(shape)
+    sizes = draw_sizes(schedule, masks, length, seed, first_row)
+    calls = np.count_nonzero(sizes.any(axis=0))
+    return Rows(np.ascontiguousarray(sizes[:, :calls]), keys, uniforms)
+
+
+def draw_sizes(
+    schedule: Schedule, masks: IntArray, length: int, seed: int, first_row: int
+) -> IntArray:
+    """Draw the sizes, (n, schedule.steps), of rows of ``length`` tokens with so many masks each."""
+    sizes = np.zeros((len(masks), schedule.steps), dtype=np.int64)
+    for rows, inside, source in _blocks(len(masks), seed, first_row):
+        own = slice(inside, inside + rows.stop - rows.start)
+        lengths = np.zeros(_BLOCK, dtype=np.int64)
+        lengths[own] = masks[rows]
+        drawn = schedule.sample_rows(lengths, _generator_at(source, 2 * _BLOCK * length))
+        sizes[rows] = drawn[own]
+        _check_sizes(sizes[rows], masks[rows], schedule)
+    return sizes
+
+
+def _blocks(
+    n: int, seed: int, first_row: int
+) -> Iterator[tuple[slice, int, np.random.SeedSequence]]:
+    """Yield the rows of a batch by blocks, the first's place in its block, and the block's seed."""
     start = 0
     while start < n:
         block, inside = divmod(first_row + start, _BLOCK)
         rows = slice(start, min(n, start + _BLOCK - inside))
-        count = rows.stop - start
-        source = np.random.SeedSequence(seed, spawn_key=(block,))
-        # a block is all its keys, then all its uniform numbers, then the sizes
-        keys[rows] = _generator_at(source, inside * length).random((count, length))
-        uniforms[rows] = _generator_at(source, (_BLOCK + inside) * length).random((count, length))
-        lengths = np.zeros(_BLOCK, dtype=np.int64)
-        lengths[inside : inside + count] = masks[rows]
-        drawn = schedule.sample_rows(lengths, _generator_at(source, 2 * _BLOCK * length))
-        sizes[rows] = drawn[inside : inside + count]
-        _check_sizes(sizes[rows], masks[rows], schedule)
+        yield rows, inside, np.random.SeedSequence(seed, spawn_key=(block,))
         start = rows.stop
-    calls = np.count_nonzero(sizes.any(axis=0))
-    return Rows(np.ascontiguousarray(sizes[:, :calls]), keys, uniforms)
 
 
 def _check_sizes(sizes: IntArray, masks: IntArray, schedule: Schedule) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 import dlm_core
 from dlm_core import (
+    adapters,
     error,
     estimation,
     information,
@@ -20,6 +21,7 @@ from dlm_core import (
 from dlm_core.adapters import transformers
 
 ROOMS = [
+    adapters,
     error,
     estimation,
     information,

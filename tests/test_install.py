@@ -182,7 +182,7 @@ for module in pkgutil.walk_packages(dlm_core.__path__, "dlm_core.", onerror=lamb
         attempt(module.name, lambda: importlib.import_module(module.name))
 """
 # The modules that need the extra; whatever else fails without it fails the tests below.
-OF_THE_EXTRA = {"estimation", "learning", "sampler", "targets"}
+OF_THE_EXTRA = {"adapters", "estimation", "learning", "sampler", "targets"}
 
 
 def check_without(missing, run):
@@ -193,7 +193,7 @@ def check_without(missing, run):
     assert names <= refused
     assert {name for name in refused if "." not in name} == names
     modules = {name.split(".")[1] for name in refused if "." in name}
-    assert modules == OF_THE_EXTRA | {"predictor", "_laws", "_plan", "adapters"}
+    assert modules == OF_THE_EXTRA | {"predictor", "_laws", "_plan"}
 
 
 @pytest.mark.parametrize("missing", ["torch", "tqdm"])
