@@ -60,7 +60,6 @@ _MODULES = {
         "estimate_total_correlation",
         "total_correlation",
     ],
-    "estimation": ["PredictorWarning", "estimate_profile"],
     "learning": ["MaskedTransformer", "Training", "masked_loss", "train"],
     "orders": ["PlannedOrder", "best_chain_order", "chain_order_kl", "tree_depth_order"],
     "sampler": ["Generation", "generate", "log_likelihood"],

@@ -267,11 +267,11 @@ def _of_sampler():
     yield "estimate_profile", dlm.estimate_profile, learned
 
 
-<<<<<<< HEAD
 def _of_adapters():
     masks = {"mask_index": REVEAL, "steps": 2, "schedule": "Equal", "seed": 0, "first_row": 0}
     yield "num_transfer_tokens", dlm.num_transfer_tokens, masks
-=======
+
+
 def _of_learning():
     network = {"length": 6, "alphabet_size": 2, "width": 4, "layers": 1, "heads": 2, "seed": 0}
     yield "MaskedTransformer", dlm.MaskedTransformer, network
@@ -284,7 +284,6 @@ def _of_learning():
     # what else may be a path, tests/test_learning.py looks at
     yield "train", dlm.train, learned
     assert not learner.training
->>>>>>> wip-load
 
 
 ROOMS = {

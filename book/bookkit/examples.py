@@ -1,12 +1,12 @@
 """Distributions of the book's examples: the running one, random ones, a puzzle, and real images."""
 
-from itertools import permutations, product
+from itertools import permutations
 
 import numpy as np
 
 from dlm_core._check import integer, number, numpy_generator
 
-__all__ = ["alternating", "digits", "digits_mixture", "random_joint", "sudoku_4x4"]
+__all__ = ["alternating", "digits", "digits_mixture", "random_joint", "solves_sudoku", "sudoku_4x4"]
 
 
 def alternating(length=4, noise=0.1):
@@ -86,19 +86,38 @@ def sudoku_4x4():
     ndarray of int64, shape (288, 16)
         One grid a row, its cells row by row, symbols from 0 to 3. The rows are sorted.
     """
-    lines = list(permutations(range(4)))
-    grids = [
-        np.array(grid)
-        for grid in product(lines, repeat=4)
-        if all(len(set(column)) == 4 for column in zip(*grid, strict=True))
-    ]
-    quarters = [grid.reshape(2, 2, 2, 2).swapaxes(1, 2).reshape(4, 4) for grid in grids]
-    solved = [
-        grid
-        for grid, blocks in zip(grids, quarters, strict=True)
-        if (np.sort(blocks) == np.arange(4)).all()
-    ]
-    return np.array(solved, dtype=np.int64).reshape(-1, 16)
+    lines = np.array(list(permutations(range(4))))
+    choices = np.indices((len(lines),) * 4).reshape(4, -1).T
+    grids = lines[choices].reshape(-1, 16)
+    return grids[solves_sudoku(grids)]
+
+
+def solves_sudoku(tokens):
+    """Whether each row of symbols is a solved 4x4 Sudoku.
+
+    Parameters
+    ----------
+    tokens : array_like of int, shape (n, 16)
+        Symbols from 0 to 3, cells row by row.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or a symbol out of range.
+    """
+    tokens = np.asarray(tokens)
+    if tokens.ndim != 2 or tokens.shape[1] != 16:
+        raise ValueError(f"tokens must have shape (n, 16), got {tokens.shape}")
+    if tokens.size and not 0 <= tokens.min() <= tokens.max() <= 3:
+        raise ValueError(f"tokens must lie in [0, 3], got {tokens.min()} to {tokens.max()}")
+    bits = (1 << tokens).reshape(-1, 4, 4)
+    quarters = bits.reshape(-1, 2, 2, 2, 2).swapaxes(2, 3).reshape(-1, 4, 4)
+    groups = np.concatenate([bits, bits.swapaxes(1, 2), quarters], axis=1)
+    return (np.bitwise_or.reduce(groups, axis=2) == 15).all(axis=1)
 
 
 def digits(seed=2026, fitted=1200):

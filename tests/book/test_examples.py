@@ -1,10 +1,23 @@
-"""The examples of the book: the puzzle, the images and the mixture fitted to them, the trees."""
+"""The examples of the book: the puzzle, the texts, the images and their mixture, the trees."""
+
+import ast
+import inspect
+import textwrap
 
 import numpy as np
 import pytest
 import torch
-from bookkit.examples import digits, digits_mixture, sudoku_4x4
+from bookkit.examples import digits, digits_mixture, solves_sudoku, sudoku_4x4
 from bookkit.mixtures import ProductMixture
+from bookkit.texts import (
+    CHARACTERS,
+    END,
+    decode,
+    encode,
+    parses,
+    python_functions,
+    python_statements,
+)
 from bookkit.trees import root_from_leaves
 
 from dlm_core import InformationProfile
@@ -40,6 +53,29 @@ def test_the_grids_are_all_and_only_the_solved_ones():
     assert len(grids) == 288
 
 
+def test_a_grid_is_solved_if_no_row_column_or_quarter_repeats():
+    grids, rng = sudoku_4x4(), np.random.default_rng(0)
+    listed = {tuple(grid) for grid in grids.tolist()}
+    assert solves_sudoku(grids).all()
+    # a swap of two cells, some of which hold the same symbol; and shapes that break one rule alone
+    others = [grids[rng.integers(288)].copy() for _ in range(400)]
+    for grid in others:
+        i, j = rng.choice(16, 2, replace=False)
+        grid[[i, j]] = grid[[j, i]]
+    cyclic = (np.arange(4) + np.arange(4)[:, None]) % 4  # only quarters repeat
+    stripes = np.tile(np.arange(4), (4, 1))  # only columns and quarters repeat
+    others = np.array([*others, cyclic.ravel(), stripes.ravel(), stripes.T.ravel()])
+    expected = [tuple(grid) in listed for grid in others.tolist()]
+    assert solves_sudoku(others).tolist() == expected
+    assert 5 < sum(expected) < 200
+
+
+@pytest.mark.parametrize("tokens", [[[0] * 15], [0] * 16, [[0] * 15 + [4]], [[-1] + [0] * 15]])
+def test_what_is_no_grid_is_refused(tokens):
+    with pytest.raises(ValueError, match="tokens must"):
+        solves_sudoku(tokens)
+
+
 def test_what_schedules_lose_on_the_grids():
     """TC, DTC and the errors at K = 4, from an independent computation."""
     expected = {
@@ -67,6 +103,102 @@ def test_what_schedules_lose_on_the_grids():
     }
     found = {name: expected_kl(schedule, profile) for name, schedule in schedules.items()}
     assert found == pytest.approx(expected, abs=5e-3)
+
+
+def test_the_statements_are_simple_short_distinct_and_parse():
+    rows = python_statements()
+    texts = decode(rows)
+    assert rows.dtype == np.int64 and rows.shape == (len(texts), 28)
+    assert len(texts) > 10_000
+    assert texts == sorted(set(texts))
+    assert {len(text) for text in texts} == set(range(6, 29))
+    assert all(text.isascii() and text.isprintable() for text in texts)
+    assert parses(rows).all()
+    nodes = [ast.parse(text).body for text in texts[::50]]
+    assert all(len(body) == 1 and not hasattr(body[0], "body") for body in nodes)
+    assert [ast.unparse(body) for body in nodes] == texts[::50]
+    assert "import os" in texts and "return self" in texts
+    assert np.array_equal(rows, python_statements())
+
+
+def test_the_statements_are_found_where_they_stand():
+    """In one module, walked from its source by the tree's own visitor."""
+
+    class Visitor(ast.NodeVisitor):
+        def generic_visit(self, node):
+            line = node.lineno == node.end_lineno if isinstance(node, ast.stmt) else False
+            if line and not hasattr(node, "body"):
+                found.add(ast.unparse(node))
+            super().generic_visit(node)
+
+    found = set()
+    Visitor().visit(ast.parse(inspect.getsource(textwrap)))
+    short = {text for text in found if 6 <= len(text) <= 28 and text.isascii()}
+    assert len(short) > 30
+    assert short <= set(decode(python_statements()))
+
+
+def test_the_functions_parse():
+    texts = decode(python_functions(20, 120))
+    assert len(texts) > 1000 and texts == sorted(set(texts))
+    assert parses(encode(texts[::100], 120)).all()
+    nodes = [ast.parse(text).body[0] for text in texts[::100]]
+    assert all(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in nodes)
+    assert any(text.startswith("@property") for text in texts)
+
+
+def test_texts_are_rows_that_end():
+    rows = encode(["a = 1", "", "x"], 6)
+    assert rows[1].tolist() == [END] * 6
+    assert [CHARACTERS[s] for s in rows[0, :5]] == list("a = 1") and rows[0, 5] == END
+    assert decode(rows) == ["a = 1", "", "x"]
+    rows[2, 3] = CHARACTERS.index("y")
+    assert decode(rows, "_")[2] == "x__y"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x = [1, 2]", True),
+        ("x = [1, 2", False),
+        ("return x", True),
+        ("if a: b", True),
+        ("x; y", False),
+        ("# nothing", False),
+        ("", False),
+        (" x = 1", False),
+        ("x = 1 # one", True),
+        ("'\\d' is 1or x", True),
+        ("a = b = c = = d", False),
+        ("(" * 300, False),
+    ],
+)
+def test_one_statement_and_nothing_else_parses(text, expected):
+    assert parses(encode([text], 300)).tolist() == [expected]
+
+
+def test_a_character_after_the_end_is_an_error():
+    rows = encode(["x = 10"], 8)
+    assert parses(rows).all()
+    rows[0, 3] = END
+    assert decode(rows) == ["x =10"] and decode(rows, "_") == ["x =_10"]
+    assert not parses(rows).any()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: encode(["abc"], 2),
+        lambda: encode(["\u00e9"], 2),
+        lambda: decode([[END + 1]]),
+        lambda: parses([[-1]]),
+        lambda: python_statements(5, 4),
+        lambda: python_statements(0, 4),
+    ],
+)
+def test_what_is_no_text_is_refused(call):
+    with pytest.raises(ValueError, match="must"):
+        call()
 
 
 def test_the_images_are_split_and_binary():
