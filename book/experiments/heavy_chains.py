@@ -12,7 +12,12 @@ import GenAIRR
 
 LENGTH, NUMBER, AT_ONCE = 127, 1500, 1000
 
-simulator = GenAIRR.Experiment.on("human_igh").recombine().productive_only().compile()
+simulator = (
+    GenAIRR.Experiment.on("human_igh")
+    .recombine()
+    .productive_only()
+    .compile()
+)
 found = {}
 for start in count(step=AT_ONCE):
     if len(found) >= NUMBER:
@@ -20,6 +25,8 @@ for start in count(step=AT_ONCE):
     # record i of a run has the seed `start + i`
     for record in simulator.run_records(n=AT_ONCE, seed=start):
         domain = record["sequence_aa"]
-        if len(domain) == LENGTH and set("ACDEFGHIKLMNPQRSTVWY").issuperset(domain):
+        if len(domain) == LENGTH and set("ACDEFGHIKLMNPQRSTVWY").issuperset(
+            domain
+        ):
             found[domain] = None
 sys.stdout.write("".join(f"{domain}\n" for domain in list(found)[:NUMBER]))
