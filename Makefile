@@ -90,7 +90,7 @@ _build/bench/installed: requirements-bench.txt
 	_build/bench/bin/python -m pip install --quiet --require-hashes --requirement requirements-bench.txt
 	@touch $@
 
-record: env ## run all experiments and record their results (PROFILE=paper or gpu)
+record: env $(if $(filter learned_antibodies,$(EXPERIMENTS)),models sequences) ## run all experiments and record their results (PROFILE=paper or gpu)
 	for name in $(EXPERIMENTS); do \
 	  $(BIN)/python -m bookkit run $$name --profile $(PROFILE) || exit 1; \
 	done

@@ -5,16 +5,21 @@ sequences; neither is part of the project, and no code of theirs is imported.
 """
 
 import argparse
+import warnings
 from pathlib import Path
 
 import tokenizers
 import torch
-import transformers
 from tokenizers import decoders, pre_tokenizers, processors
 
 from bookkit.records import ROOT
 from dlm_core._check import choice
 from dlm_core.adapters.transformers import MaskedLM
+
+with warnings.catch_warnings():
+    # of a progress bar that a notebook without widgets cannot show
+    warnings.filterwarnings("ignore", "IProgress not found")
+    import transformers
 
 __all__ = ["MODELS", "RESIDUES", "antiberty", "convert_sapiens", "heavy_chains", "shipped"]
 
