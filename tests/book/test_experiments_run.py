@@ -25,6 +25,7 @@ SMALL = {
         "steps=[4]",
         "antiberty_sequences=2",
         "antiberty_points=[0]",
+    ],
     "learned_statements": [
         'corpus="code"',
         "length=48",
