@@ -62,7 +62,7 @@ book: env ## execute every chapter, build the pages into _build/html, and check 
 	$(BIN)/python -m pytest -n 2 tests/book/test_pages.py -m pages
 
 # Where CI is set nothing may be skipped.
-test: env $(if $(filter-out 0 false,$(CI)),models) ## lint, test the package and the book, and re-run the chapters against their outputs
+test: env $(if $(filter-out 0 false,$(CI)),models sequences) ## lint, test the package and the book, and re-run the chapters against their outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -91,7 +91,7 @@ _build/bench/installed: requirements-bench.txt
 	_build/bench/bin/python -m pip install --quiet --require-hashes --requirement requirements-bench.txt
 	@touch $@
 
-record: env ## run all experiments and record their results (PROFILE=paper or gpu)
+record: env $(if $(filter learned_antibodies,$(EXPERIMENTS)),models sequences) ## run all experiments and record their results (PROFILE=paper or gpu)
 	for name in $(EXPERIMENTS); do \
 	  $(BIN)/python -m bookkit run $$name --profile $(PROFILE) || exit 1; \
 	done

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from math import comb
 from numbers import Integral
-from os import PathLike
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -208,26 +206,6 @@ def choice(name: str, value: object, allowed: Sequence[str]) -> str:
             f"{name} must be one of {', '.join(map(repr, allowed))}, got {shown(value)}"
         )
     return value
-
-
-def file_path(name: str, value: object) -> Path:
-    """Return the path of a file that can be written, as far as can be seen beforehand.
-
-    Raises
-    ------
-    TypeError
-        If it is no path.
-    ValueError
-        If it is a folder, or lies in none that exists.
-    """
-    if not isinstance(value, str | PathLike):
-        raise TypeError(f"{name} must be a path, got {shown(value)}")
-    path = Path(value)
-    if not path.parent.is_dir():
-        raise ValueError(f"{name} must lie in a folder that exists, got {str(path)!r}")
-    if path.is_dir():
-        raise ValueError(f"{name} must be a file, got the folder {str(path)!r}")
-    return path
 
 
 def on_host(value: Any) -> Any:

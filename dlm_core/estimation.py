@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy  # loads its parts when first asked for
 
-from dlm_core._check import boolean, file_path, integer, table_fits
+from dlm_core._check import boolean, instance, integer, shown, table_fits
 from dlm_core._torch import torch, tqdm
 from dlm_core._types import FloatArray, IntArray
 from dlm_core.information.estimated import EstimatedProfile, ProfilesByLength, checked_points
@@ -25,7 +25,7 @@ from dlm_core.predictor import (
     MaskPredictor,
     Predictor,
     check_rows,
-    free_positions,
+    first_wrong,
     places_of,
     torch_generator,
 )
@@ -85,7 +85,7 @@ class Rows:
         generator: torch.Generator,
     ) -> None:
         self.ask, self.tokens = ask, tokens
-        self.free = free_positions(tokens, given, ask.mask_id)
+        self.free = _free(tokens, given, ask.mask_id)
         self.lengths: IntArray = self.free.sum(1).cpu().numpy()
         keys = torch.empty(tokens.shape, dtype=torch.float64, device=tokens.device)
         for row_of_keys in keys:
@@ -220,7 +220,7 @@ def estimate_profile(
     generator = torch_generator("generator", generator, tokens.device, ORDERS)
     perfect, progress = boolean("perfect", perfect), boolean("progress", progress)
     batch = None if batch is None else integer("batch", batch, 1)
-    file = None if checkpoint is None else file_path("checkpoint", checkpoint)
+    file = None if checkpoint is None else _file(checkpoint)
     ask.check_complete(tokens)
     ask.check_symbols(tokens)
     rows = Rows(ask, tokens, given, generator)
@@ -281,6 +281,15 @@ def _passes(lengths: IntArray, points: IntArray | None) -> tuple[Passes, IntArra
     single = case - (lengths[row] - 1)
     first = np.where(single < 0, case, single)
     return Passes(row, first, np.where(single < 0, lengths[row], first + 1)), width
+
+
+def _file(value: object) -> Path:
+    if not isinstance(value, str | PathLike):
+        raise TypeError(f"checkpoint must be a path, got {shown(value)}")
+    file = Path(value)
+    if not file.parent.is_dir():
+        raise ValueError(f"checkpoint must lie in a folder that exists, got {str(file)!r}")
+    return file
 
 
 class _Checkpoint:
@@ -386,6 +395,37 @@ def _warn_of_a_rise(curve: EstimatedProfile) -> None:
             PredictorWarning,
             stacklevel=3,
         )
+
+
+def _free(tokens: torch.Tensor, given: torch.Tensor | None, mask_id: int) -> torch.Tensor:
+    """Return which positions are not known beforehand, shape (n, L)."""
+    if given is None:
+        return torch.ones_like(tokens, dtype=torch.bool)
+    instance("given", given, torch.Tensor)
+    if given.dtype not in (torch.bool, torch.int64) or given.shape not in (
+        tokens.shape,
+        tokens.shape[1:],
+    ):
+        raise ValueError(
+            f"given must be a tensor of torch.bool (or of torch.int64, the tokens with the mask at "
+            f"free positions) with shape {tuple(tokens.shape[1:])} or {tuple(tokens.shape)}, got "
+            f"{given.dtype} and shape {tuple(given.shape)}"
+        )
+    if given.device != tokens.device:
+        raise ValueError(f"given must be on {tokens.device} as tokens, got {given.device}")
+    given = given.expand_as(tokens)
+    known = given if given.dtype == torch.bool else given.ne(mask_id)
+    differs = known & given.ne(tokens) & (given.dtype == torch.int64)
+    if differs.any():
+        raise ValueError(f"tokens must agree with given, got {first_wrong(differs, tokens)}")
+    free = ~known
+    full = free.any(1).logical_not()
+    if full.any():
+        raise ValueError(
+            "given must leave at least 1 position free in each row, got none in row "
+            f"{int(full.nonzero()[0])}"
+        )
+    return free
 
 
 def _cuts(masks: IntArray, length: int, columns: int | None, batch: int | None) -> list[int]:

@@ -21,7 +21,6 @@ from dlm_core._check import (
     MOST_POSITIONS,
     boolean,
     count,
-    file_path,
     frozen,
     instance,
     integer,
@@ -31,11 +30,11 @@ from dlm_core._check import (
 )
 from dlm_core._torch import torch, tqdm
 from dlm_core._types import FloatArray
+from dlm_core.estimation import _file, _free
 from dlm_core.predictor import (
     MaskPredictor,
     Predictor,
     check_rows,
-    free_positions,
     places_of,
     torch_generator,
 )
@@ -208,7 +207,7 @@ def _checked(ask: MaskPredictor, tokens: torch.Tensor, given: torch.Tensor | Non
         raise ValueError(f"tokens must have a row and a position, got {tuple(tokens.shape)}")
     ask.check_complete(tokens)
     ask.check_symbols(tokens)
-    return free_positions(tokens, given, ask.mask_id)
+    return _free(tokens, given, ask.mask_id)
 
 
 def _masks(free: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -351,7 +350,7 @@ def train(
     every, progress = integer("every", every, 1), boolean("progress", progress)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable or None, got {shown(callback)}")
-    path = None if checkpoint is None else file_path("checkpoint", checkpoint)
+    path = None if checkpoint is None else _file(checkpoint)
 
     device = ask.device
     facts = {

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dlm_core._check import instance, integer, shown, with_library
+from dlm_core._check import integer, shown, with_library
 from dlm_core._laws import Laws, pick
 from dlm_core._torch import torch
 
@@ -372,44 +372,6 @@ def table_of(places: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     """The table of bool of this shape that is true at these places alone."""
     entries = torch.zeros(shape.numel(), dtype=torch.bool, device=places.device)
     return entries.index_fill_(0, places, True).view(shape)
-
-
-def free_positions(tokens: torch.Tensor, given: torch.Tensor | None, mask_id: int) -> torch.Tensor:
-    """Return which positions are not known beforehand, shape (n, L).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``given`` is no table of bool or of tokens for these ``tokens``, or leaves nothing free
-        in a row.
-    """
-    if given is None:
-        return torch.ones_like(tokens, dtype=torch.bool)
-    instance("given", given, torch.Tensor)
-    if given.dtype not in (torch.bool, torch.int64) or given.shape not in (
-        tokens.shape,
-        tokens.shape[1:],
-    ):
-        raise ValueError(
-            f"given must be a tensor of torch.bool (or of torch.int64, the tokens with the mask at "
-            f"free positions) with shape {tuple(tokens.shape[1:])} or {tuple(tokens.shape)}, got "
-            f"{given.dtype} and shape {tuple(given.shape)}"
-        )
-    if given.device != tokens.device:
-        raise ValueError(f"given must be on {tokens.device} as tokens, got {given.device}")
-    given = given.expand_as(tokens)
-    known = given if given.dtype == torch.bool else given.ne(mask_id)
-    differs = known & given.ne(tokens) & (given.dtype == torch.int64)
-    if differs.any():
-        raise ValueError(f"tokens must agree with given, got {first_wrong(differs, tokens)}")
-    free = ~known
-    full = free.any(1).logical_not()
-    if full.any():
-        raise ValueError(
-            "given must leave at least 1 position free in each row, got none in row "
-            f"{int(full.nonzero()[0])}"
-        )
-    return free
 
 
 def first_wrong(wrong: torch.Tensor, tokens: torch.Tensor) -> str:

@@ -5,16 +5,21 @@ sequences; neither is part of the project, and no code of theirs is imported.
 """
 
 import argparse
+import warnings
 from pathlib import Path
 
 import tokenizers
 import torch
-import transformers
 from tokenizers import decoders, pre_tokenizers, processors
 
 from bookkit.records import ROOT
 from dlm_core._check import choice
 from dlm_core.adapters.transformers import MaskedLM
+
+with warnings.catch_warnings():
+    # of a progress bar that a notebook without widgets cannot show
+    warnings.filterwarnings("ignore", "IProgress not found")
+    import transformers
 
 __all__ = ["MODELS", "RESIDUES", "antiberty", "convert_sapiens", "heavy_chains", "shipped"]
 
@@ -118,7 +123,7 @@ def convert_sapiens(folder, chain="heavy"):
     )
     model = transformers.RobertaForMaskedLM(config)
     model.load_state_dict(weights)
-    tokenizer = _residue_tokenizer(vocabulary)
+    tokenizer = _residue_tokenizer(vocabulary, ["<s>", "</s>", "<pad>", "<unk>", "<mask>"])
     MaskedLM(model, tokenizer.mask_token_id, tokenizer=tokenizer).save_pretrained(folder)
     return Path(folder)
 
@@ -126,7 +131,7 @@ def convert_sapiens(folder, chain="heavy"):
 def antiberty():
     """AntiBERTy, a BERT of antibodies, loaded unchanged from the folder that its package ships.
 
-    There is no tokenizer in it: the numbers of the tokens are those of the package's vocabulary.
+    There is no tokenizer in it: one with a token a residue is made of the package's vocabulary.
 
     Returns
     -------
@@ -137,11 +142,10 @@ def antiberty():
     FileNotFoundError
         If the package was not downloaded.
     """
-    tokens = shipped("antiberty/trained_models/vocab.txt").read_text().split()
-    pad, unknown, first, last, mask = map(
-        tokens.index, ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-    )
-    return MaskedLM.from_pretrained(
+    vocabulary = shipped("antiberty/trained_models/vocab.txt").read_text().split()
+    special = ["[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"]
+    first, last, pad, unknown, mask = map(vocabulary.index, special)
+    model = MaskedLM.from_pretrained(
         shipped("antiberty/trained_models/AntiBERTy_md_smooth"),
         mask_id=mask,
         special_ids=[unknown, first, last],
@@ -149,6 +153,8 @@ def antiberty():
         prefix=[first],
         suffix=[last],
     )
+    model.tokenizer = _residue_tokenizer(vocabulary, special)
+    return model
 
 
 def heavy_chains():
@@ -173,19 +179,21 @@ def _present(path, command):
     return path
 
 
-def _residue_tokenizer(vocabulary):
+def _residue_tokenizer(vocabulary, special):
+    """One token a letter; ``special`` names those for first, last, pad, unknown and mask."""
+    first, last, pad, unknown, mask = special
     numbers = {token: number for number, token in enumerate(vocabulary)}
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(numbers, unk_token="<unk>"))
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(numbers, unk_token=unknown))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     tokenizer.decoder = decoders.Fuse()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+        single=f"{first} $A {last}", special_tokens=[(first, numbers[first]), (last, numbers[last])]
     )
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        bos_token="<s>",
-        pad_token="<pad>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        mask_token="<mask>",
+        bos_token=first,
+        eos_token=last,
+        pad_token=pad,
+        unk_token=unknown,
+        mask_token=mask,
     )

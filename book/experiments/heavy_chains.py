@@ -1,31 +1,32 @@
 """Simulate the sequences of the experiment learned_antibodies: `make sequences` runs it.
 
-Human heavy chains, recombined from the genes of the germline with two mutations in a hundred
-nucleotides, as GenAIRR simulates them (GPL-3; a program of its own here, nothing of the project
-imports it). Of the variable domains those of one length without a stop codon are kept, each once.
+Human heavy chains as they leave recombination, before any mutation, as GenAIRR simulates them
+(GPL-3; a program of its own here, nothing of the project imports it). Of the variable domains those
+of one length are kept, each once.
 """
 
 import sys
+from itertools import count
 
 import GenAIRR
 
-LENGTH, NUMBER, AT_ONCE = 127, 2000, 1000
-RESIDUES = set("ACDEFGHIKLMNPQRSTVWY")
+LENGTH, NUMBER, AT_ONCE = 127, 1500, 1000
 
 simulator = (
     GenAIRR.Experiment.on("human_igh")
     .recombine()
-    .mutate(model="s5f", rate=0.02)
     .productive_only()
     .compile()
 )
 found = {}
-seed = 0
-while len(found) < NUMBER:
-    # record i of a run has the seed `seed + i`
-    for record in simulator.run_records(n=AT_ONCE, seed=seed):
+for start in count(step=AT_ONCE):
+    if len(found) >= NUMBER:
+        break
+    # record i of a run has the seed `start + i`
+    for record in simulator.run_records(n=AT_ONCE, seed=start):
         domain = record["sequence_aa"]
-        if len(domain) == LENGTH and RESIDUES.issuperset(domain):
+        if len(domain) == LENGTH and set("ACDEFGHIKLMNPQRSTVWY").issuperset(
+            domain
+        ):
             found[domain] = None
-    seed += AT_ONCE
 sys.stdout.write("".join(f"{domain}\n" for domain in list(found)[:NUMBER]))

@@ -11,6 +11,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 from dlm_core._check import boolean, instance, integer, shown
 from dlm_core._torch import torch
@@ -387,7 +388,10 @@ def _quiet() -> Iterator[None]:
 
 def _transformers() -> Any:
     try:
-        import transformers
+        with catch_warnings():
+            # of a progress bar that a notebook without widgets cannot show
+            filterwarnings("ignore", "IProgress not found")
+            import transformers
     except ModuleNotFoundError as error:
         if error.name != "transformers":
             raise

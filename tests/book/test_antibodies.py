@@ -6,7 +6,7 @@ from math import log
 import pytest
 import torch
 from bookkit import antibodies
-from bookkit.antibodies import MODELS, RESIDUES, antiberty, convert_sapiens, heavy_chains, shipped
+from bookkit.antibodies import MODELS, RESIDUES, antiberty, convert_sapiens, heavy_chains
 
 from dlm_core import TCAdaptive, generate
 from dlm_core.adapters.transformers import MaskedLM
@@ -29,18 +29,10 @@ def sapiens(tmp_path_factory):
     return MaskedLM.from_pretrained(convert_sapiens(tmp_path_factory.mktemp("sapiens")))
 
 
-def tokens_of(model, domain):
-    """The residues as tokens, also where there is no tokenizer."""
-    if model.tokenizer is not None:
-        return model.encode([domain])
-    vocabulary = shipped("antiberty/trained_models/vocab.txt").read_text().split()
-    return torch.tensor([[vocabulary.index(residue) for residue in domain]])
-
-
 @torch.no_grad()
 def one_masked(model, domain, every=1):
     """Of every so many residues, whether it is the most probable when it alone is masked."""
-    tokens = tokens_of(model, domain)
+    tokens = model.encode([domain])
     alone = torch.eye(tokens.shape[1], dtype=torch.bool)[::every]
     rows = tokens.expand(len(alone), -1).masked_fill(alone, model.mask_id)
     return model(rows, alone).argmax(1) == tokens[0, ::every]
@@ -49,7 +41,7 @@ def one_masked(model, domain, every=1):
 @torch.no_grad()
 def all_masked(model, domain):
     """Mean of -log q of the residues, in nats, when all are masked."""
-    tokens = tokens_of(model, domain)
+    tokens = model.encode([domain])
     masked = torch.full_like(tokens, model.mask_id)
     found = model(masked, torch.ones_like(tokens, dtype=torch.bool))
     return -float(found.gather(1, tokens.T).mean())

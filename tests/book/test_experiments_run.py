@@ -15,7 +15,17 @@ RECORDED = sorted(
 # Small enough for every run of the tests; the quick profile itself is among the slow ones.
 SMALL = {
     "certified": ["levels=3", "passes=[16]", "repetitions=2", 'targets=["4x4 Sudoku", "digits"]'],
+    "costs": ['cases=["4x4 Sudoku"]', 'procedures=["equal", "planned"]', "repetitions=2"],
     "coverage": ["sizes=[50]", "repetitions=4"],
+    "learned_antibodies": [
+        "training_steps=[0, 1]",
+        "curve_sequences=2",
+        "likelihood_sequences=2",
+        'schedules=["equal"]',
+        "steps=[4]",
+        "antiberty_sequences=2",
+        "antiberty_points=[0]",
+    ],
     "learned_statements": [
         'corpus="code"',
         "length=48",
@@ -65,6 +75,14 @@ SMALL = {
 }
 
 
+NEEDED = {"learned_antibodies": ["models/unpacked", "sequences/heavy_chains.txt"]}
+
+
+def skip_unless_present(name):
+    if not all((ROOT / "_build" / file).exists() for file in NEEDED.get(name, ())):
+        pytest.skip("run `make models sequences`")
+
+
 def test_every_experiment_is_run_small():
     assert {path.stem for path in (ROOT / "book/experiments").glob("*.ipynb")} == set(SMALL)
 
@@ -80,6 +98,7 @@ def test_what_is_recorded_belongs_to_the_experiment(name, profile):
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("name", SMALL)
 def test_runs_small(name, tmp_path):
+    skip_unless_present(name)
     changes = [option for change in SMALL[name] for option in ("-p", change)]
     command = ["run", name, "--results", str(tmp_path), "--workers", "1", *changes]
     assert main(command) == 0
@@ -91,4 +110,5 @@ def test_runs_small(name, tmp_path):
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("name", SMALL)
 def test_runs_with_the_quick_profile(name, tmp_path):
+    skip_unless_present(name)
     assert main(["run", name, "--results", str(tmp_path)]) == 0
