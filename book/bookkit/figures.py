@@ -19,6 +19,8 @@ from bookkit.style import BOUND, INK, WIDTH, look
 from dlm_core.schedules import DTCAdaptive, TCAdaptive, measure_weights
 
 __all__ = [
+    "before_and_after",
+    "said_and_found",
     "windows",
     "levels_worth",
     "certificates",
@@ -860,6 +862,67 @@ def certificates(panels):
         axis.axhline(rows[0]["optimum"], label="all of $h$ known", linestyle="--", **BOUND)
         _nats_against(axis, passes, title)
     return _with_one_legend(figure, axes, "passes a level")
+
+
+def before_and_after(before, after, guesses):
+    """The curves of a predictor before it was fine-tuned and after, with their errors.
+
+    Parameters
+    ----------
+    before, after : list of dict
+        Rows of one run of training each, with ``curve`` and ``curve_error``, both of shape (L,).
+    guesses : dict
+        From a name to the nats a token of what needs no predictor, for lines.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axis = plt.subplots(figsize=(0.8 * WIDTH, 3.4))
+    for label, rows, color in (("as it comes", before, INK), ("after Eq. 3", after, TC_COLOR)):
+        for row in rows:
+            known = np.arange(len(row["curve"]))
+            value, error = np.asarray(row["curve"]), np.asarray(row["curve_error"])
+            edges = value - 2 * error, value + 2 * error
+            axis.fill_between(known, *edges, color=color, alpha=0.2, linewidth=0)
+            axis.plot(known, value, color=color, label=label, linewidth=1.4)
+            label = None
+    for (name, nats), dashes in zip(guesses.items(), ("--", ":", "-."), strict=False):
+        axis.axhline(nats, linestyle=dashes, label=name, **BOUND)
+    axis.set(xlabel="tokens known", ylabel="nats a token", ylim=(0, None))
+    axis.set_xlim(0, len(known) - 1)
+    figure.legend(loc="outside upper left", ncols=2)
+    return closed(figure)
+
+
+def said_and_found(panels):
+    """What a measured curve says that schedules cost, and what is found on other sequences.
+
+    Parameters
+    ----------
+    panels : dict
+        From a title to a list of ``(label, said, its error, found, its error)``, in nats a
+        sequence.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 3.9), squeeze=False)
+    for axis, (title, rows) in zip(axes[0], panels.items(), strict=True):
+        for label, said, said_error, found, found_error in rows:
+            style = look(label) | {"linestyle": "none"}
+            errors = {"xerr": 2 * said_error, "yerr": 2 * found_error, "elinewidth": 0.8}
+            axis.errorbar(said, found, **style, **errors)
+        ends = [min(*axis.get_xlim(), *axis.get_ylim()), max(*axis.get_xlim(), *axis.get_ylim())]
+        axis.plot(ends, ends, zorder=0, **BOUND)
+        axis.set(title=title, xlabel="said by the curve, nats", xlim=ends, ylim=ends)
+        axis.set_aspect("equal")
+    axes[0, 0].set_ylabel("found, nats")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    figure.legend(unique.values(), unique.keys(), loc="outside upper left", ncols=3)
+    return closed(figure)
 
 
 def _stacked(count, height):
