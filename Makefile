@@ -10,7 +10,8 @@ STAMP := .venv/installed
 CHAPTERS ?= $(wildcard book/*.ipynb)
 PROFILE ?= paper
 # The other experiments draw nothing that a GPU would speed up.
-EXPERIMENTS ?= $(if $(filter gpu,$(PROFILE)),linear_codes structured_targets throughput,\
+EXPERIMENTS ?= $(if $(filter gpu,$(PROFILE)),\
+  linear_codes structured_targets throughput learned_statements,\
   $(basename $(notdir $(wildcard book/experiments/*.ipynb))))
 # Two workers share the machine: each computes with one thread. A file stays with one worker; what is
 # named first starts first, so that no long file is left for the end.

@@ -62,6 +62,7 @@ _MODULES = {
     ],
     "learning": ["MaskedTransformer", "Training", "masked_loss", "train"],
     "orders": ["PlannedOrder", "best_chain_order", "chain_order_kl", "tree_depth_order"],
+    "planning": ["Alternative", "Plan", "plan"],
     "sampler": ["Generation", "generate", "log_likelihood"],
     "schedules": [
         "BestDeterministic",

@@ -30,12 +30,21 @@ from dlm_core._check import (
 )
 from dlm_core._torch import torch, tqdm
 from dlm_core._types import FloatArray
-from dlm_core.predictor import MaskPredictor, Predictor, check_rows, places_of, torch_generator
+from dlm_core.estimation import _file, _free
+from dlm_core.predictor import (
+    MaskPredictor,
+    Predictor,
+    check_rows,
+    places_of,
+    torch_generator,
+)
 
 __all__ = ["MaskedTransformer", "Training", "masked_loss", "train"]
 
 _Callback: TypeAlias = Callable[[int, float], object]
 
+# The stream of random masks that a seed gives.
+_MASKS = 2
 # The bar shows means over so many steps.
 _SHOWN_STEPS = 50
 # Tables of the shape of a batch that a step holds at once, networks apart.
@@ -168,9 +177,9 @@ def masked_loss(
         Draws what is masked, on the device of ``tokens``; or a seed.
     mask_id : int, optional
         The mask's token, if the predictor has no attribute of that name.
-    given : Tensor of bool, shape (L,) or (B, L), optional
-        True where a token is known beforehand, as in a prompt: never masked. Rows may differ in
-        how many there are.
+    given : Tensor of bool or int64, shape (L,) or (B, L), optional
+        Which positions are known beforehand and never masked (a prompt, padding): true there; or
+        the known tokens, with ``mask_id`` at the other positions. Rows may differ in how many.
 
     Returns
     -------
@@ -184,7 +193,7 @@ def masked_loss(
     """
     ask = MaskPredictor(predictor, mask_id, training=True)
     free = _checked(ask, tokens, given)
-    generator = torch_generator("generator", generator, tokens.device)
+    generator = torch_generator("generator", generator, tokens.device, _MASKS)
     masked = _masks(free, generator)
     logs = ask.logs(tokens.masked_fill(masked, ask.mask_id), masked)
     ask.check_symbols(tokens)  # by now the number of symbols is known
@@ -198,21 +207,7 @@ def _checked(ask: MaskPredictor, tokens: torch.Tensor, given: torch.Tensor | Non
         raise ValueError(f"tokens must have a row and a position, got {tuple(tokens.shape)}")
     ask.check_complete(tokens)
     ask.check_symbols(tokens)
-    if given is None:
-        return torch.ones_like(tokens, dtype=torch.bool)
-    instance("given", given, torch.Tensor)
-    if given.dtype != torch.bool or given.shape not in (tokens.shape, tokens.shape[1:]):
-        raise ValueError(
-            f"given must be a tensor of torch.bool with shape {tuple(tokens.shape[1:])} or "
-            f"{tuple(tokens.shape)}, got {given.dtype} and shape {tuple(given.shape)}"
-        )
-    if given.device != tokens.device:
-        raise ValueError(f"given must be on {tokens.device} as tokens, got {given.device}")
-    free = given.logical_not().expand_as(tokens)
-    if not free.any(1).all():
-        row = int(free.any(1).logical_not().nonzero()[0])
-        raise ValueError(f"given must leave a position free in each row, got none in row {row}")
-    return free
+    return _free(tokens, given, ask.mask_id)
 
 
 def _masks(free: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -355,7 +350,7 @@ def train(
     every, progress = integer("every", every, 1), boolean("progress", progress)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable or None, got {shown(callback)}")
-    path = None if checkpoint is None else _checked_path(checkpoint)
+    path = None if checkpoint is None else _file(checkpoint)
 
     device = ask.device
     facts = {
@@ -378,7 +373,7 @@ def train(
         run = _Run(
             predictor,
             torch.optim.AdamW(parameters, lr=rate),
-            torch.Generator().manual_seed(seed),
+            torch_generator("seed", seed, torch.device("cpu"), _MASKS),
             torch.zeros(steps, dtype=torch.float64, device=device),
         )
         done = 0 if path is None else run.load(path, facts)
@@ -419,16 +414,6 @@ def train(
 def _pace(step: int, steps: int) -> float:
     """The learning rate of a step, as a share of the largest."""
     return min(1.0, (step + 1) / max(1, steps // 20)) * (1 + cos(pi * step / steps)) / 2
-
-
-def _checked_path(checkpoint: object) -> Path:
-    """Return the path of a file that can be written, as far as can be seen beforehand."""
-    if not isinstance(checkpoint, str | os.PathLike):
-        raise TypeError(f"checkpoint must be the path of a file, got {shown(checkpoint)}")
-    path = Path(checkpoint)
-    if path.is_dir() or not path.parent.is_dir():
-        raise ValueError(f"checkpoint must be a file in a folder that exists, got {str(path)!r}")
-    return path
 
 
 def _digest(tensors: Iterable[torch.Tensor]) -> str:

@@ -13,20 +13,23 @@ from dlm_core import (
     information,
     learning,
     orders,
+    planning,
     predictor,
     sampler,
     schedules,
     targets,
 )
-from dlm_core.adapters import transformers
+from dlm_core.adapters import diffusers, transformers
 
 ROOMS = [
     adapters,
+    diffusers,
     error,
     estimation,
     information,
     learning,
     orders,
+    planning,
     predictor,
     sampler,
     schedules,

@@ -286,8 +286,15 @@ def _of_learning():
     assert not learner.training
 
 
+def _of_planning():
+    for known in (PROFILE, BAND, ESTIMATED):
+        yield "plan", dlm.plan, {"profile": known, "error": 0.5, "steps": None}
+        yield "plan of steps", dlm.plan, {"profile": known, "error": None, "steps": 2}
+
+
 ROOMS = {
     "adapters": _of_adapters,
+    "planning": _of_planning,
     "schedules": _of_schedules,
     "information": _of_information,
     "error": _of_error,
@@ -299,11 +306,13 @@ ROOMS = {
 
 # Public names that are not called by arguments of ours: abstract, or made by the library.
 NOT_CALLED = {
+    "Alternative",
     "Bound",
     "Certificate",
     "CertifiedCost",
     "Comparison",
     "Generation",
+    "Plan",
     "PlannedOrder",
     "PredictorWarning",
     "Schedule",
@@ -480,6 +489,7 @@ def try_all(room):
 
 FEWEST = {
     "adapters": 300,
+    "planning": 1000,
     "schedules": 7000,
     "information": 3500,
     "error": 3000,

@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from bookkit.examples import sudoku_4x4
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import compositions
@@ -361,6 +362,19 @@ def test_the_levels_of_a_block_on_one_row_cost_fewer_passes():
     paired = certify(Equal(48, 8), long, data, 0.6)
     unpaired = certify(FixedSizes([6] * 8), long, data, 0.6, what="nll")
     assert paired.passes < unpaired.passes * 6
+
+
+def test_what_equal_draws_may_hide_is_in_the_interval():
+    """Of twelve known cells of a Sudoku one in a hundred leaves a choice: 50 draws show none."""
+    grids = Tabular(sudoku_4x4())
+    truth = price_weights(ShiftedEqual(16, 4)) @ grids.profile().conditional_entropy
+    held = []
+    for seed in range(30):
+        found = certify(ShiftedEqual(16, 4), grids, grids.sample(400, seeded(seed)), 0.5, seed=seed)
+        low, high = found.interval
+        assert low + 0.05 < high < low + 2
+        held.append(low <= truth <= high)
+    assert np.mean(held) > 0.85
 
 
 def test_certifying_says_beforehand_how_many_rows_it_needs():

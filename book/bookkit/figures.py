@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import (
     FixedLocator,
     LogLocator,
@@ -16,7 +16,7 @@ from matplotlib.ticker import (
 )
 
 from bookkit.style import BOUND, INK, WIDTH, look
-from dlm_core.schedules import DTCAdaptive, TCAdaptive, measure_weights
+from dlm_core.schedules import DTCAdaptive, OptimalForProfile, TCAdaptive, measure_weights
 
 __all__ = [
     "before_and_after",
@@ -28,16 +28,20 @@ __all__ = [
     "curves",
     "frontier",
     "gaps",
+    "grids_sampled",
     "information_areas",
     "mean_sizes",
     "measured",
     "needed",
     "orders",
+    "prices_measured",
     "promises",
+    "quality_for_price",
     "rates",
     "residual_ratios",
     "reveal",
     "sandwich",
+    "sizes_with_training",
     "staircases",
     "starts",
     "steps",
@@ -53,6 +57,10 @@ _BAND = "#D9D9D9"
 _CERTIFIED = {"color": "#994455", "marker": "o", "linestyle": "-"}
 _ACTUAL = {"color": "#004488", "marker": "s", "linestyle": "--"}
 _PLUG_IN = {"color": "#997700", "marker": "^", "linestyle": "-."}
+_SOLVED = "#117733"
+_WRONG = {"facecolor": "#EDB48F", "linewidth": 0}
+# Networks trained for longer and longer, and the truth.
+_OF_TRAINING, _OF_TRUTH = ("#E69F00", "#56B4E9", "#004488"), "#767676"
 # Points of letters that are still read where a figure is shrunk to the width of a phone.
 _LARGE = 13
 
@@ -862,6 +870,201 @@ def certificates(panels):
         axis.axhline(rows[0]["optimum"], label="all of $h$ known", linestyle="--", **BOUND)
         _nats_against(axis, passes, title)
     return _with_one_legend(figure, axes, "passes a level")
+
+
+def sizes_with_training(rows, truth, steps):
+    """How the curve, the best sizes and what they gain change with training.
+
+    Above the measured curves, one line a network, beside the true one; then the sizes planned on
+    them, for which each row of cells is cut where a block ends; below, the price of these sizes,
+    and of those for the truth, over that of equal sizes, with two standard errors each way.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Networks of the experiment ``learned_sudoku``.
+    truth : InformationProfile
+        Of the data.
+    steps : int
+        One of the experiment's numbers of steps, at which sizes are compared.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = sorted(rows, key=lambda row: row["training"])
+    budgets = list(dict.fromkeys(row["training"] for row in rows))
+    shades = dict(zip(budgets, _OF_TRAINING, strict=False))
+    size = (0.72 * WIDTH, 7.6)
+    figure, axes = plt.subplots(3, 1, figsize=size, height_ratios=(2.3, 0.3 + 0.2 * len(rows), 2))
+
+    known = np.arange(truth.length)
+    for row in rows:
+        axes[0].plot(known, row["curve"], color=shades[row["training"]], linewidth=1.1)
+    axes[0].plot(known, truth.conditional_entropy, color=INK, linestyle="--", linewidth=1.4)
+    axes[0].set(xlabel="cells known", ylabel="nats", title="cross-entropy of one more cell")
+    axes[0].set_ylim(bottom=0)
+    handles = [Line2D([], [], color=shades[n], label=f"{n:,} training steps") for n in budgets]
+    handles.append(Line2D([], [], color=INK, linestyle="--", label="the truth"))
+    axes[0].legend(handles=handles)
+
+    place_of_steps = list(dict.fromkeys(rows[0]["k"])).index(steps)
+    planned = [(row["planned_sizes"][place_of_steps], shades[row["training"]]) for row in rows]
+    planned.append((OptimalForProfile(truth, steps).sizes, _OF_TRUTH))
+    _cut_strips(axes[1], planned)
+    axes[1].set(xlim=(0, truth.length), xlabel="cells, in the order revealed")
+    axes[1].set_title(f"best sizes for each curve, $K = {steps}$")
+
+    for label, shift in (("optimal for the truth", -0.1), ("planned", 0.1)):
+        place = [*zip(rows[0]["schedule"], rows[0]["k"], strict=True)].index((label, steps))
+        beside = [0.04 * (row["repetition"] - rows[-1]["repetition"] / 2) + shift for row in rows]
+        axes[2].errorbar(
+            [budgets.index(row["training"]) + x for row, x in zip(rows, beside, strict=True)],
+            [row["over_equal"][place] for row in rows],
+            [2 * row["over_equal_error"][place] for row in rows],
+            **look(label) | {"linestyle": "none"},
+            capsize=2,
+        )
+    axes[2].axhline(0, label="equal sizes", **BOUND)
+    axes[2].set_xticks(range(len(budgets)), [f"{n:,}" for n in budgets])
+    axes[2].set(xlabel="training steps", ylabel="nats")
+    axes[2].set_title(f"price over equal sizes, $K = {steps}$")
+    axes[2].grid(visible=False, axis="x")
+    axes[2].legend()
+    return closed(figure)
+
+
+def _cut_strips(axis, strips):
+    """Blocks of given sizes and one colour, a strip below the other."""
+    for place, (sizes, color) in enumerate(strips):
+        left = np.cumsum([0, *sizes[:-1]])
+        axis.barh(place, sizes, 0.8, left, color=color, edgecolor="white", linewidth=1.5)
+        for start, cells in zip(left, sizes, strict=True):
+            ink = {"color": "white" if color in (_OF_TRAINING[-1], _OF_TRUTH) else "black"}
+            axis.text(start + cells / 2, place, cells, ha="center", va="center", **ink)
+    axis.set_yticks([])
+    axis.invert_yaxis()
+    axis.grid(visible=False)
+
+
+def prices_measured(panels):
+    """Prices that a curve gives beside those measured on sequences, with two standard errors.
+
+    Parameters
+    ----------
+    panels : dict
+        From a title to rows of `bookkit.trained.by_setting`, with ``price`` and ``loss``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = _stacked(len(panels), 4.6)
+    for axis, (title, rows) in zip(axes, panels.items(), strict=True):
+        ends = [0.7 * min(row["price"] for row in rows), 1.4 * max(row["price"] for row in rows)]
+        axis.plot(ends, ends, **BOUND)
+        for label in dict.fromkeys(row["schedule"] for row in rows):
+            chosen = [row for row in rows if row["schedule"] == label]
+            x, y, across, up = (
+                np.array([row[name] for row in chosen])
+                for name in ("price", "loss", "price_error", "loss_error")
+            )
+            # a bar that reaches zero would leave a logarithmic axis
+            bars = {
+                "xerr": [np.minimum(2 * across, 0.9 * x), 2 * across],
+                "yerr": [np.minimum(2 * up, 0.9 * y), 2 * up],
+            }
+            style = look(label) | {"linestyle": "none"}
+            axis.errorbar(x, y, **bars, **style, markersize=4, linewidth=0.8)
+        axis.set(title=title, xscale="log", yscale="log", ylabel="nats, by likelihoods")
+    return _with_one_legend(figure, axes, "price in nats, by the curve")
+
+
+def quality_for_price(panels, *, ylabel):
+    """The share of good sequences against the price, a line for each schedule as ``K`` grows.
+
+    Parameters
+    ----------
+    panels : dict
+        From a title to rows of `bookkit.trained.by_setting`: networks that differ in the seed of
+        their training. Drawn are means over them, with the standard error of these, twice.
+    ylabel : str
+        What is good.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = _stacked(len(panels), 4.6)
+    for axis, (title, rows) in zip(axes, panels.items(), strict=True):
+        alone = np.mean([row["good_alone"] for row in rows])
+        axis.axhline(alone, label="one at a time", linestyle="--", **BOUND)
+        for label in dict.fromkeys(row["schedule"] for row in rows):
+            points = []
+            for k in sorted({row["k"] for row in rows}):
+                same = [row for row in rows if (row["schedule"], row["k"]) == (label, k)]
+                price = np.array([row["price"] for row in same])
+                good = np.array([row["good"] for row in same])
+                error = good.std(ddof=1) / len(good) ** 0.5 if len(good) > 1 else 0.0
+                points.append((price.mean(), good.mean(), 2 * error))
+            x, y, bar = np.transpose(points)
+            axis.errorbar(x, y, bar, **look(label), linewidth=1.0, elinewidth=0.8)
+        axis.set(title=title, xscale="log", ylabel=ylabel, ylim=(0, None))
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return _with_one_legend(figure, axes, "price in nats")
+
+
+def grids_sampled(samples, steps):
+    """Generated 4x4 Sudokus, a row of grids for each number of steps.
+
+    A cell that repeats a symbol of its row, column or quarter is shaded; a grid without one has
+    a thick frame and a tick mark.
+
+    Parameters
+    ----------
+    samples : array_like of int, shape (len(steps), n, 16)
+        Symbols from 0 to 3.
+    steps : list of int
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    samples = np.asarray(samples).reshape(len(steps), -1, 4, 4)
+    shape = samples.shape[:2]
+    size = (0.72 * WIDTH, 0.72 * WIDTH * shape[0] / shape[1])
+    figure, axes = plt.subplots(*shape, figsize=size, squeeze=False)
+    for (row, column), axis in np.ndenumerate(axes):
+        grid, wrong = samples[row, column], _repeats(samples[row, column])
+        for (i, j), symbol in np.ndenumerate(grid):
+            if wrong[i, j]:
+                axis.add_patch(Rectangle((j, i), 1, 1, **_WRONG))
+            axis.text(j + 0.5, i + 0.54, symbol + 1, ha="center", va="center", fontsize=11)
+        for place in range(5):
+            width = 1.6 if place % 2 == 0 else 0.5
+            axis.plot([place, place], [0, 4], color=INK, linewidth=width)
+            axis.plot([0, 4], [place, place], color=INK, linewidth=width)
+        if not wrong.any():
+            axis.add_patch(Rectangle((-0.2, -0.2), 4.4, 4.4, fill=False, ec=_SOLVED, lw=3))
+            axis.text(4.2, -0.25, "✓", ha="right", va="bottom", color=_SOLVED, fontsize=13)
+        axis.set(xlim=(-0.3, 4.3), ylim=(4.3, -0.9), aspect="equal")
+        axis.set_axis_off()
+        if column == 0:
+            axis.text(-0.5, 2, f"$K = {steps[row]}$", ha="right", va="center", fontsize=_LARGE)
+    return closed(figure)
+
+
+def _repeats(grid):
+    """Which cells of a 4x4 grid repeat a symbol of their row, column or quarter."""
+    i, j = np.indices(grid.shape)
+    wrong = np.zeros(grid.shape, dtype=bool)
+    for group in (i, j, 2 * (i // 2) + j // 2):
+        shared = (group.ravel()[:, None] == group.ravel()) & (grid.ravel()[:, None] == grid.ravel())
+        wrong |= (shared.sum(1) > 1).reshape(grid.shape)
+    return wrong
 
 
 def before_and_after(before, after, guesses):

@@ -19,6 +19,8 @@ _LOOKS = {
     "geometric": ("#B8860B", "P", "-"),
     "best deterministic": ("#000000", "X", "--"),
     "optimal for the profile": ("#333333", "*", ":"),
+    "optimal for the truth": ("#333333", "*", ":"),
+    "planned": ("#117733", "H", "-"),
     "minimax TC": ("#009E73", "D", "-"),
     "minimax DTC": ("#56B4E9", "d", "-"),
     "minimax both": ("#6A3D9A", "p", "-"),

@@ -1,7 +1,7 @@
 """What a schedule costs on a predictor, measured afresh to a precision that is said beforehand."""
 
 from dataclasses import dataclass, field
-from math import sqrt
+from math import log, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -27,6 +27,8 @@ __all__ = ["CertifiedCost", "certify"]
 _NO_WEIGHT = 1e-12
 # Draws in all, at least: of fewer, the interval of Student and Welch is wide.
 _FEWEST = 32
+# Draws that differ by less, in nats, are all equal: a network computes in float32.
+_EQUAL = 1e-6
 # The chance that a deviation is larger than what the pilot's is taken for.
 _LARGER = 0.2
 _WHAT = {"price": "price", "nll": "negative log-likelihood"}
@@ -80,6 +82,13 @@ class _Terms(NamedTuple):
     weights: FloatArray
     starts: IntArray
 
+    @property
+    def reach(self) -> FloatArray:
+        """By how much each term changes at most where surprises change by one nat."""
+        up, down = (np.maximum(sign * self.weights, 0.0) for sign in (1, -1))
+        starts = self.starts[:-1]
+        return np.maximum(np.add.reduceat(up, starts), np.add.reduceat(down, starts))
+
     def passes(self, term: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
         """For draws of some terms, one after the other: draw, level and weight of each pass."""
         width = self.starts[term + 1] - self.starts[term]
@@ -113,7 +122,9 @@ def certify(
     order of its own. For the price of fixed sizes all levels of a block are taken on one row
     (``paired_passes_for``). Few rows tell a deviation roughly: it is taken so large that the true
     one is larger with chance 0.2 (if the surprise is normal), 1.2 times what 16 rows say. The
-    pilot's passes do not enter the interval. How many passes it takes,
+    pilot's passes do not enter the interval. Where all draws of a level are equal, it is not taken
+    for certain: an event that ``n`` draws do not show may have a chance of about ``3 / n``, and is
+    counted with the largest surprise that any pass showed. How many passes it takes,
     and whether the data has as many rows, is known before the first of them.
 
     Of sizes chosen on data (``EstimatedProfile.optimal``), ``data`` must be other rows. Where ``r``
@@ -186,7 +197,7 @@ def certify(
     terms = _terms(schedule, what, paired)
     number_of_terms = terms.starts.size - 1
     least = _draws(schedule, terms, np.zeros(number_of_terms), precision, confidence, what, paired)
-    if len(data) < pilot + least.sum():
+    if len(data) < pilot + int(least.sum()):
         raise ValueError(_too_few(len(data), pilot, int(least.sum())))
     rows = Rows(ask, data, given, generator)
     # data may come in an order that is not random
@@ -199,13 +210,17 @@ def certify(
         )
     rows.learn_symbols()
 
+    largest = 0.0  # surprise of a pass
+
     def measured(row: IntArray, term: IntArray, label: str) -> FloatArray:
+        nonlocal largest
         draw, level, weight = terms.passes(term)
         passes = Passes(shuffled[row[draw]], level, np.full(draw.size, schedule.length))
         values = np.zeros(term.size)
         with tqdm(total=draw.size, disable=not progress, desc=label, unit="pass") as bar:
             for part, surprise in rows.surprises(passes, False, batch):
                 rows.check_possible(passes.row[part], surprise)
+                largest = max(largest, float(surprise.max()))
                 np.add.at(values, draw[part], weight[part] * surprise)
                 bar.update(surprise.size)
         return values
@@ -218,19 +233,26 @@ def certify(
     deviations = piloted.reshape(pilot, -1).std(axis=0, ddof=1)
     deviations *= sqrt((pilot - 1) / scipy.special.chdtri(pilot - 1, 1 - _LARGER))
     draws = _draws(schedule, terms, deviations, precision, confidence, what, paired)
-    if len(data) < pilot + draws.sum():
+    # so that what equal draws may hide is a quarter of the precision
+    hidden = _rarely(terms.reach * largest, deviations, confidence)
+    draws = np.maximum(draws, np.ceil(4 * hidden / precision).astype(np.int64))
+    if len(data) < pilot + int(draws.sum()):
         raise ValueError(_too_few(len(data), pilot, int(draws.sum())))
     term = np.repeat(np.arange(number_of_terms), draws)
     values = measured(pilot + np.arange(term.size), term, "fresh passes")
 
     means = np.bincount(term, values) / draws
-    variances = np.bincount(term, (values - means[term]) ** 2) / (draws - 1) / draws
+    variances = np.bincount(term, (values - means[term]) ** 2) / (draws - 1)
+    # a few draws may be equal by chance where the pilot's are not
+    variances = np.where(variances < _EQUAL**2, deviations**2, variances)
+    hidden = _rarely(terms.reach * largest, np.sqrt(variances), confidence)
+    variances /= draws
     error = sqrt(float(variances.sum()))
     estimate = Estimate(float(means.sum()), error, int(draws.sum()), LEARNED)
-    radius = 0.0
+    radius = float((hidden / draws).max())
     if error > 0:
         freedom = float(variances.sum() ** 2 / (variances**2 / (draws - 1)).sum())
-        radius = error * float(scipy.special.stdtrit(freedom, (1 + confidence) / 2))
+        radius += error * float(scipy.special.stdtrit(freedom, (1 + confidence) / 2))
     width = np.diff(terms.starts)
     return CertifiedCost(
         schedule,
@@ -279,6 +301,17 @@ def _draws(
         found = passes_for(schedule, precision, by_level, confidence=confidence, what=what)
     draws = found[terms.levels[terms.starts[:-1]]]
     return np.maximum(draws, -(-_FEWEST // max(draws.size, 1)))
+
+
+def _rarely(reach: FloatArray, deviations: FloatArray, confidence: float) -> FloatArray:
+    """What terms with equal draws may hide, times the number of draws: the rule of three.
+
+    If events of chances ``p_i`` are seen in none of ``n_i`` draws, ``sum n_i p_i`` is less than
+    ``log(1 / d)`` with confidence ``1 - d``; their worth, at most ``reach_i`` each, adds up to no
+    more than ``log(1 / d) max_i reach_i / n_i``. An event is taken to be worth as much as the
+    largest surprise that any pass showed.
+    """
+    return np.where(deviations < _EQUAL, reach, 0.0) * log(1 / (1 - confidence))
 
 
 def _too_few(rows: int, pilot: int, fresh: int) -> str:

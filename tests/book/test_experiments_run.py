@@ -15,6 +15,7 @@ RECORDED = sorted(
 # Small enough for every run of the tests; the quick profile itself is among the slow ones.
 SMALL = {
     "certified": ["levels=3", "passes=[16]", "repetitions=2", 'targets=["4x4 Sudoku", "digits"]'],
+    "costs": ['cases=["4x4 Sudoku"]', 'procedures=["equal", "planned"]', "repetitions=2"],
     "coverage": ["sizes=[50]", "repetitions=4"],
     "learned_antibodies": [
         "training_steps=[0, 1]",
@@ -24,6 +25,26 @@ SMALL = {
         "steps=[4]",
         "antiberty_sequences=2",
         "antiberty_points=[0]",
+    ],
+    "learned_statements": [
+        'corpus="code"',
+        "length=48",
+        "networks=[[16, 1]]",
+        "training=20",
+        'schedules=["equal", "planned"]',
+        "steps=[2]",
+        "steps_shown=[1, 4]",
+        "passes=4",
+        "generated=4",
+        "shown=1",
+    ],
+    "learned_sudoku": [
+        "training=[20, 40]",
+        'schedules=["equal", "optimal for the truth", "planned"]',
+        "steps=[2]",
+        "passes=4",
+        "generated=4",
+        "shown=1",
     ],
     "linear_codes": [
         "length=60",
