@@ -1101,6 +1101,8 @@ def before_and_after(before, after, guesses):
 def said_and_found(panels):
     """What a measured curve says that schedules cost, and what is found on other sequences.
 
+    Two standard errors each way, and a line where both are equal.
+
     Parameters
     ----------
     panels : dict
@@ -1111,20 +1113,22 @@ def said_and_found(panels):
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 3.9), squeeze=False)
-    for axis, (title, rows) in zip(axes[0], panels.items(), strict=True):
+    figure, axes = _stacked(len(panels), 3.2)
+    for axis, (title, rows) in zip(axes, panels.items(), strict=True):
         for label, said, said_error, found, found_error in rows:
-            style = look(label) | {"linestyle": "none"}
-            errors = {"xerr": 2 * said_error, "yerr": 2 * found_error, "elinewidth": 0.8}
-            axis.errorbar(said, found, **style, **errors)
-        ends = [min(*axis.get_xlim(), *axis.get_ylim()), max(*axis.get_xlim(), *axis.get_ylim())]
-        axis.plot(ends, ends, zorder=0, **BOUND)
-        axis.set(title=title, xlabel="said by the curve, nats", xlim=ends, ylim=ends)
-        axis.set_aspect("equal")
-    axes[0, 0].set_ylabel("found, nats")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
+            style = look(label) | {"linestyle": "none", "elinewidth": 0.8}
+            axis.errorbar(said, found, 2 * found_error, 2 * said_error, **style)
+        axis.axline((0, 0), slope=1, zorder=0, **BOUND)
+        # not as far as the origin, from which the line comes
+        said, found = (np.array([row[place] for row in rows]) for place in (1, 3))
+        room = 0.08 * np.ptp(said)
+        axis.set_xlim(said.min() - room, said.max() + room)
+        axis.set_ylim(found.min() - room, found.max() + room)
+        axis.set(title=title, ylabel="found, nats")
+    axes[-1].set_xlabel("said by the curve, nats")
+    handles, labels = axes[0].get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside upper left", ncols=3)
+    figure.legend(unique.values(), unique.keys(), loc="outside upper left", ncols=2)
     return closed(figure)
 
 
