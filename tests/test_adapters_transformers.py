@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 import torch
 import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import nn
 
 from dlm_core import FixedSizes, TCAdaptive, generate, log_likelihood
@@ -398,6 +398,21 @@ def test_without_a_tokenizer_the_mask_has_to_be_given(bare, tmp_path):
             call()
     model.save_pretrained(tmp_path)
     assert MaskedLM.from_pretrained(tmp_path, mask_id=4).tokenizer is None
+
+
+def test_a_tokenizer_that_does_not_tell_what_is_around(bare, tmp_path):
+    model = transformers.BertForMaskedLM.from_pretrained(bare)
+    model.save_pretrained(tmp_path)
+    tokenizer = Tokenizer(models.WordLevel({"[MASK]": 0, "B": 1}))
+    tokenizer.normalizer = normalizers.Replace("A", "")
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, mask_token="[MASK]"
+    ).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"prefix and suffix must be given.* makes \[\] of 'A'"):
+        MaskedLM.from_pretrained(tmp_path)
+    found = MaskedLM.from_pretrained(tmp_path, prefix=[1], suffix=[])
+    assert (found.mask_id, found.prefix, found.suffix) == (0, (1,), ())
+    assert {*found.special_ids} == {0, *range(2, 16)}
 
 
 def test_a_tokenizer_without_a_mask(bare):

@@ -187,9 +187,10 @@ class MaskedLM(torch.nn.Module):
             special_ids = set(special_ids)
             if pad_id is None and tokenizer.pad_token_id in special_ids - {mask_id}:
                 pad_id = tokenizer.pad_token_id
-            before, after = _around(tokenizer)
-            prefix = before if prefix is None else prefix
-            suffix = after if suffix is None else suffix
+            if prefix is None or suffix is None:
+                before, after = _around(tokenizer)
+                prefix = before if prefix is None else prefix
+                suffix = after if suffix is None else suffix
         return cls(
             model if where is None else model.to(where),
             mask_id,
@@ -235,7 +236,9 @@ class MaskedLM(torch.nn.Module):
             )
         logits = self._logits(tokens, reveal, self.head_at_revealed)
         precision = torch.promote_types(logits.dtype, torch.float32)
-        return logits.masked_fill(self._excluded, -torch.inf).log_softmax(1, dtype=precision)
+        # assigned, so that no more than two such tables are held at once
+        logits = logits.masked_fill(self._excluded, -torch.inf)
+        return logits.log_softmax(1, dtype=precision)
 
     def encode(self, texts: Iterable[str]) -> torch.Tensor:
         """Texts as tokens (int64, shape (n, L)), filled up with ``pad_id``; nothing around them."""
