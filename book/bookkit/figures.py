@@ -895,8 +895,8 @@ def sizes_with_training(rows, truth, steps):
     rows = sorted(rows, key=lambda row: row["training"])
     budgets = list(dict.fromkeys(row["training"] for row in rows))
     shades = dict(zip(budgets, _OF_TRAINING, strict=False))
-    size = (0.72 * WIDTH, 7.6)
-    figure, axes = plt.subplots(3, 1, figsize=size, height_ratios=(2.3, 0.3 + 0.2 * len(rows), 2))
+    size = (0.72 * WIDTH, 8.2)
+    figure, axes = plt.subplots(3, 1, figsize=size, height_ratios=(2.3, 0.3 + 0.27 * len(rows), 2))
 
     known = np.arange(truth.length)
     for row in rows:
