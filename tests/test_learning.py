@@ -434,7 +434,11 @@ BAD = {
     ),
     "given in numbers": (lambda net: {"given": WORDS}, ValueError, "given must leave"),
     "another prompt": (lambda net: {"given": WORDS[0]}, ValueError, "tokens must agree with given"),
-    "a folder": (lambda net: {"checkpoint": "."}, ValueError, "checkpoint must be a file that train wrote"),
+    "a folder": (
+        lambda net: {"checkpoint": "."},
+        ValueError,
+        "checkpoint must be a file that train wrote",
+    ),
     "no such folder": (lambda net: {"checkpoint": "no/x"}, ValueError, "checkpoint must lie in a"),
     "no path": (lambda net: {"checkpoint": b"x"}, TypeError, "checkpoint must be a path"),
     "too steep": (lambda net: {"rate": 1.5}, ValueError, "rate must be at most 1"),

@@ -176,3 +176,23 @@ def test_what_is_chosen_on_a_fit_stays_fitted():
     assert exact != made
     assert repr(exact) != repr(made)
     assert not copy.copy(exact).profile.fitted
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=11), st.booleans(), st.integers(1, 12))
+def test_best_sizes_grow_on_convex_curves_and_shrink_on_concave_ones(falls, convex, steps):
+    """Sorting the best sizes changes nothing, and sorting any sizes costs nothing."""
+    falls = sorted(falls, reverse=convex)
+    curve = np.append(np.cumsum(falls[::-1])[::-1], 0.0)
+    profile, steps = InformationProfile(curve), min(steps, curve.size)
+
+    def cost(sizes):
+        return round(float(np.dot(sizes, curve[np.cumsum(sizes) - sizes])))
+
+    def arranged(sizes):
+        return np.sort(sizes) if convex else np.sort(sizes)[::-1]
+
+    best = OptimalForProfile(profile, steps).sizes
+    assert cost(arranged(best)) == cost(best)
+    for schedule in (Cosine(curve.size, steps), Geometric(curve.size, steps)):
+        for sizes in (schedule.sizes, schedule.sizes[::-1]):
+            assert cost(arranged(sizes)) <= cost(sizes)

@@ -94,7 +94,7 @@ class Check:
 
     def __str__(self):
         return (
-            f"{self.claim:<4}{self.verdict:<6} {self.name}: "
+            f"{self.claim + ' ':<4}{self.verdict:<6} {self.name}: "
             f"{self.measured} {self.relation} {self.expected}; "
             f"{self._margin}; {self.comparisons:,} compared"
             + (f"; {self.recorded}" if self.recorded else "")

@@ -9,7 +9,58 @@ import numpy as np
 
 from dlm_core._check import instance
 
-__all__ = ["operations"]
+__all__ = ["Float64Entries", "operations"]
+
+
+class Float64Entries:
+    """Counts the entries of the float64 tensors that operations of torch produce.
+
+    A context manager; what is computed inside is counted, but for what predictors do that were
+    wrapped by ``outside``.
+
+    Attributes
+    ----------
+    entries : int
+        How many.
+    """
+
+    def __init__(self):
+        # torch takes seconds to import, and most who count need none
+        from torch import Tensor, float64
+        from torch.utils._python_dispatch import TorchDispatchMode
+        from torch.utils._pytree import tree_leaves
+
+        counter = self
+
+        class Counting(TorchDispatchMode):
+            def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+                result = function(*args, **(kwargs or {}))
+                made = (x for x in tree_leaves(result) if isinstance(x, Tensor))
+                if counter._counts:
+                    counter.entries += sum(x.numel() for x in made if x.dtype == float64)
+                return result
+
+        self.entries, self._counts, self._mode = 0, True, Counting()
+
+    def __enter__(self):
+        self._mode.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        self._mode.__exit__(*error)
+
+    def outside(self, predictor):
+        """The same predictor, whose own operations are not counted."""
+
+        @wraps(predictor)
+        def silent(*arguments):
+            self._counts = False
+            try:
+                return predictor(*arguments)
+            finally:
+                self._counts = True
+
+        return silent
 
 
 def operations(module, run):

@@ -5,9 +5,11 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from bookkit.operations import operations
+import torch
+from bookkit.operations import Float64Entries, operations
 
-from dlm_core.schedules import DTCAdaptive, TCAdaptive, adaptive
+from dlm_core import generate
+from dlm_core.schedules import DTCAdaptive, Equal, TCAdaptive, adaptive
 
 SHAPES = [(60, 240), (120, 480), (240, 960), (24, 960), (900, 960)]
 
@@ -68,3 +70,29 @@ def test_a_draw_that_reads_the_whole_table_is_found_out(monkeypatch):
 
     monkeypatch.setattr(adaptive, "_scan_few", slow)
     assert operations(adaptive, lambda: schedule.sample(1, 0)) > 100 * (300 + 100)
+
+
+@pytest.mark.parametrize("order", ["random", "confidence"])
+def test_the_sampler_works_on_revealed_tokens_alone(order):
+    """At most twice the float64 entries of their rows, exponentials, running sums and maxima."""
+    length, size = 24, 400
+
+    def network(tokens, reveal):
+        # what a predictor does is its own affair
+        return torch.zeros(int(reveal.sum()), size).double().add(1).float()
+
+    with Float64Entries() as made:
+        generate(made.outside(network), Equal(length, 4), 3, mask_id=size, order=order)
+    assert 3 * length * size < made.entries < 2 * 4 * 3 * length * size
+    with Float64Entries() as with_network:
+        generate(network, Equal(length, 4), 3, mask_id=size, order=order)
+    assert with_network.entries > made.entries
+
+
+def test_entries_are_counted_in_float64_alone():
+    with Float64Entries() as made:
+        torch.zeros(3, 4, dtype=torch.float64).exp_()
+        torch.zeros(3, 4).exp()
+    assert made.entries == 24
+    torch.zeros(5, dtype=torch.float64)
+    assert made.entries == 24
