@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CertifiedCost", "certify"]
 
+# The stream of random orders that a seed gives: not that of `estimate_profile`, on whose orders
+# sizes are chosen and which most callers seed alike.
+_FRESH = 3
 # Levels of less weight than this, beside the largest, carry rounding.
 _NO_WEIGHT = 1e-12
 # Draws in all, at least: of fewer, the interval of Student and Welch is wide.
@@ -148,7 +151,7 @@ def certify(
     pilot : int
         How many rows the pilot takes, at least 2.
     seed : int
-        Of the random orders.
+        Of the random orders, which are others than those that ``estimate_profile`` draws by it.
     mask_id : int, optional
         The mask's token, if the predictor has no attribute of that name.
     given : Tensor of bool or int64, optional
@@ -179,7 +182,7 @@ def certify(
     True
     """
     from dlm_core._torch import torch, tqdm  # here, so that exact errors need numpy alone
-    from dlm_core.estimation import ORDERS, Passes, Rows
+    from dlm_core.estimation import Passes, Rows
     from dlm_core.predictor import MaskPredictor, check_rows, torch_generator
 
     instance("schedule", schedule, Schedule)
@@ -189,7 +192,7 @@ def certify(
     choice("what", what, list(_WHAT))
     pilot, progress = integer("pilot", pilot, 2), boolean("progress", progress)
     batch = None if batch is None else integer("batch", batch, 1)
-    generator = torch_generator("seed", integer("seed", seed, 0), data.device, ORDERS)
+    generator = torch_generator("seed", integer("seed", seed, 0), data.device, _FRESH)
     ask.check_complete(data, "data")
     ask.check_symbols(data, "data")
     # checked before any pass, with deviations that ask for the least number of passes
