@@ -46,6 +46,11 @@ def seeded(seed):
     return torch.Generator().manual_seed(seed)
 
 
+def halves(tokens, reveal):
+    """A predictor that knows nothing of two symbols."""
+    return torch.full((int(reveal.sum()), 2), 0.5).log()
+
+
 UNLIKE = MarkovChain(12, [[0.6, 0.4], [0.5, 0.5]])
 DATA = CHAIN.sample(6000, seeded(0))
 BAD = torch.linspace(0, 3, 40).double()
@@ -383,18 +388,18 @@ def test_certified_orders_are_others_than_those_that_sizes_were_chosen_on():
 
     def watched(tokens, reveal):
         masks.append(tokens.eq(2))
-        return torch.full((int(reveal.sum()), 2), 0.5).log()
+        return halves(tokens, reveal)
 
-    def halves():
+    def half_masked():
         shown = torch.cat(masks)
         masks.clear()
         return {tuple(row) for row in shown[shown.sum(1) == 24].tolist()}
 
     data = torch.randint(2, (64, 48), generator=seeded(0))
     estimate_profile(watched, data, 0, points=[24], mask_id=2)
-    chosen_on = halves()
+    chosen_on = half_masked()
     certify(FixedSizes([24, 24]), watched, data, 1e3, what="nll", mask_id=2)
-    certified_on = halves()
+    certified_on = half_masked()
     assert len(chosen_on) == 64 and len(certified_on) == 32
     assert not chosen_on & certified_on
 
@@ -412,6 +417,10 @@ def test_certifying_says_beforehand_how_many_rows_it_needs():
     with pytest.raises(ValueError, match=r"data must have at least [\d,]+ rows.*got 60"):
         certify(Equal(12, 3), watched, DATA[:60], 0.01, mask_id=2)
     assert sum(calls) == 1 + 16 * 12
+    # nothing varies, and what that may hide asks for more rows than float64 has integers
+    sure = torch.zeros(200, 12, dtype=torch.int64)
+    with pytest.raises(ValueError, match=r"data must have at least [\d,]+ rows.*got 200"):
+        certify(Equal(12, 3), halves, sure, 1e-19, mask_id=2)
     nothing = certify(Equal(12, 12), CHAIN, DATA, 0.01)
     assert nothing.interval == (0.0, 0.0) and nothing.passes == 0
 

@@ -30,6 +30,8 @@ _FRESH = 3
 _NO_WEIGHT = 1e-12
 # Draws in all, at least: of fewer, the interval of Student and Welch is wide.
 _FEWEST = 32
+# More draws of a term than any data have rows, in float64 and in sums of int64.
+_MOST_DRAWS = 2.0**40
 # Draws that differ by less, in nats, are all equal: a network computes in float32.
 _EQUAL = 1e-6
 # The chance that a deviation is larger than what the pilot's is taken for.
@@ -238,7 +240,9 @@ def certify(
     draws = _draws(schedule, terms, deviations, precision, confidence, what, paired)
     # so that what equal draws may hide is a quarter of the precision
     hidden = _rarely(terms.reach * largest, deviations, confidence)
-    draws = np.maximum(draws, np.ceil(4 * hidden / precision).astype(np.int64))
+    with np.errstate(over="ignore"):  # too many, and said below
+        hiding = np.minimum(np.ceil(4 * hidden / precision), _MOST_DRAWS)
+    draws = np.maximum(draws, hiding.astype(np.int64))
     if len(data) < pilot + int(draws.sum()):
         raise ValueError(_too_few(len(data), pilot, int(draws.sum())))
     term = np.repeat(np.arange(number_of_terms), draws)
