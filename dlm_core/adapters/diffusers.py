@@ -172,8 +172,8 @@ class UnmaskingScheduler(BlockRefinementScheduler):
         Raises
         ------
         TypeError, ValueError
-            If there is no mask, ``timestep`` does not begin with 0, or the block has another shape
-            than before or more masks than the schedule has positions.
+            If there is no mask, ``timestep`` does not begin with 0, the block has another shape
+            than before or than ``model_output``, or more masks than the schedule has positions.
         """
         if mask_token_id is None:
             raise ValueError(
@@ -192,20 +192,26 @@ class UnmaskingScheduler(BlockRefinementScheduler):
                 "timestep must be 0 in the first call of a block, and the block keep its shape, "
                 f"got {k} with shape {tuple(sample.shape)}"
             )
-        previous, probs = sample.clone(), torch.zeros(sample.shape, device=sample.device)
+        if model_output.shape[:-1] != sample.shape:
+            raise ValueError(
+                f"model_output must have the shape {tuple(sample.shape)} of sample, and V, got "
+                f"{tuple(model_output.shape)}"
+            )
+        previous = sample.clone(memory_format=torch.contiguous_format)
+        probs = torch.zeros(sample.shape, device=sample.device)
         places = self._plan.places(k) if k < self._plan.calls else sample.new_empty(0)
         # what a callback of the pipeline filled in is left alone
         places = places[sample.take(places) == mask_id]
         if len(places):
             if sampling_method == "greedy":
                 temperature = 0.0
-            logits = model_output
+            logits = model_output.flatten(0, 1)[places]
             if temperature and not (top_k is None and top_p is None):
-                logits = model_output.double() / temperature
-                logits[..., mask_id : mask_id + 1] = -torch.inf
+                logits = logits.double() / temperature
+                logits[:, mask_id : mask_id + 1] = -torch.inf
                 logits = self._top_p_filtering(self._top_k_filtering(logits, top_k), top_p)
                 temperature = 1.0
-            ask = MaskPredictor(lambda tokens, reveal: logits[reveal], mask_id)
+            ask = MaskPredictor(lambda tokens, reveal: logits, mask_id)
             laws = ask.laws(sample, places)
             symbols, chances = laws.draw(self._uniforms.take(places), temperature)
             previous.view(-1)[places] = symbols
