@@ -206,6 +206,8 @@ def test_the_command_refuses_in_words_with_status_2(tmp_path, capsys):
     file, other = tmp_path / "curve.json", tmp_path / "none.json"
     file.write_text("[1.0, 0.5")
     assert "must be a file of JSON" in refusal(capsys, "plan", "--profile", file, "--steps", 1)
+    file.write_text("[" * 100_000)
+    assert "must be a file of JSON" in refusal(capsys, "plan", "--profile", file, "--steps", 1)
     assert "No such file" in refusal(capsys, "plan", "--profile", other, "--steps", 1)
     file.write_text('{"a": 1}')
     assert "with one of the entries" in refusal(capsys, "plan", "--profile", file, "--steps", 1)
