@@ -159,6 +159,16 @@ def test_a_row_that_has_ended_is_left_alone_and_the_others_go_on():
     assert len(model.seen) == 12
 
 
+def test_a_row_ends_with_its_block_whenever_its_end_was_revealed():
+    prompt = torch.full((1, 8), EOS)  # ends of other texts
+    for seed in range(12):
+        made, model = run(ShiftedEqual(8, 4), prompt, 24, seed=seed, eos=-1.5)
+        ends = np.flatnonzero(made[0] == EOS)
+        assert len(model.seen) <= 4 * (1 + ends[0] // 8 if ends.size else 3)
+        if ends.size:
+            assert (made[0, : ends[0]] != MASK).all()
+
+
 def test_texts_come_from_prompts_of_text():
     model = Model(8, 16)
     scheduler = UnmaskingScheduler(ShiftedEqual(8, 4))

@@ -223,6 +223,42 @@ class UnmaskingScheduler(BlockRefinementScheduler):
         names = BlockRefinementSchedulerOutput.__dataclass_fields__
         return BlockRefinementSchedulerOutput(**dict(zip(names, values, strict=True)))
 
+    @staticmethod
+    def check_eos_finished(
+        cur_x: torch.Tensor,
+        sampled_tokens: torch.Tensor,
+        final_transfer: torch.Tensor,
+        finished: torch.Tensor,
+        eos_token_id: int,
+        mask_token_id: int,
+        prompt_length: int,
+    ) -> torch.Tensor:
+        """Which rows have ended: those whose end of text has no mask before it.
+
+        A random order may come to the end of text before the tokens on its left, of which diffusers
+        asks only in the call that reveals it.
+
+        Parameters
+        ----------
+        cur_x : Tensor of int64, shape (B, n)
+            The rows up to the end of the block, prompt included.
+        sampled_tokens, final_transfer
+            As for ``BlockRefinementScheduler``; no effect.
+        finished : Tensor of bool, shape (B,)
+            Which had ended before.
+        eos_token_id, mask_token_id : int
+            The tokens of the end and of the mask.
+        prompt_length : int
+            How many tokens of the rows are the prompt, whose own ends of text do not count.
+
+        Returns
+        -------
+        Tensor of bool, shape (B,)
+        """
+        made = cur_x[:, prompt_length:]
+        known = made.eq(mask_token_id).cumsum(1).eq(0)
+        return finished | (known & made.eq(eos_token_id)).any(1)
+
     def check_block_should_continue(self, step_idx: int, *args: Any, **kwargs: Any) -> bool:
         """Whether a block has masks left that the schedule has not come to.
 
