@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         profile = json.loads(given.profile.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         planning.error(f"--profile must be a file of JSON, got {given.profile}: {error}")
     try:
         print(plan(profile, error=given.error, steps=given.steps))

@@ -9,7 +9,7 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 import numpy.typing as npt
 
-from dlm_core._check import integer, number, real_array
+from dlm_core._check import integer, number, real_array, table_fits
 from dlm_core.error import certificate, price_weights, steps_for
 from dlm_core.information import (
     EstimatedProfile,
@@ -32,6 +32,8 @@ __all__ = ["Alternative", "Plan", "plan"]
 _OTHERS: tuple[type[Schedule], ...] = (Equal, Cosine, ShiftedEqual, TCAdaptive)
 _AS_GIVEN = "curve taken as given, without errors"
 _COLUMNS = 72
+# Numbers of eight bytes, for each position, that are held at once.
+_TABLES = 16
 # What a dictionary describes, by an entry that no other kind has.
 _BY_ENTRY: dict[str, Any] = {
     "conditional_entropy": InformationProfile,
@@ -221,6 +223,7 @@ class _Exact:
     what = "expected KL"
 
     def __init__(self, profile: InformationProfile | ProfileBand, note: str = "") -> None:
+        _check_length(profile.length)
         self._profile, self._note = profile, note
         self._kind = Robust if isinstance(profile, ProfileBand) else OptimalForProfile
         self.length = profile.length
@@ -252,6 +255,7 @@ class _Measured:
     """A curve that was measured, straight between its points."""
 
     def __init__(self, profile: EstimatedProfile, note: str = "") -> None:
+        _check_length(profile.length)
         self._profile, self._note = profile, note
         self.length = profile.length
         self.what = "price" if profile.predictor == "learned" else "expected KL"
@@ -311,7 +315,8 @@ class _Measured:
 def _knowledge(value: object) -> _Exact | _Measured:
     """What is known, and a note of what it rests on where its class does not say it."""
     if isinstance(value, dict):
-        value = _from_dict(value)
+        # several curves are known as such, to be refused as below
+        value = ProfilesByLength.from_dict(value) if "profiles" in value else _from_dict(value)
     if isinstance(value, EstimatedProfile):
         return _Measured(value)
     if isinstance(value, InformationProfile | ProfileBand):
@@ -344,6 +349,11 @@ def _from_dict(d: dict[str, Any]) -> InformationProfile | EstimatedProfile | Pro
         f"gave, with one of the entries {', '.join(_BY_ENTRY)}, got "
         f"{', '.join(map(str, d)) or 'none'}"
     )
+
+
+def _check_length(length: int) -> None:
+    """Refuse what a few points may say of a length, before there is a number for each position."""
+    table_fits(f"a plan for {length} tokens", 8 * _TABLES * length)
 
 
 def _shown(nats: float, deviation: float) -> str:

@@ -361,6 +361,28 @@ def test_a_head_that_cannot_be_cut_is_asked_as_a_whole(answer):
     torch.testing.assert_close(model(tokens, reveal)[0], logits.log_softmax(0))
 
 
+class Whole(nn.Module):
+    """A model of one piece, which transformers gives as its own base."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.head = nn.Embedding(12, 6), nn.Linear(6, 12)
+
+    @property
+    def base_model(self):
+        return self
+
+    def get_input_embeddings(self):
+        return self.table
+
+    def forward(self, input_ids, attention_mask):
+        return transformers.modeling_outputs.MaskedLMOutput(logits=self.head(self.table(input_ids)))
+
+
+def test_a_model_that_is_its_own_base_is_asked_as_a_whole():
+    assert not MaskedLM(Whole(), mask_id=11).head_at_revealed
+
+
 def test_loading_and_saving_are_silent(bert, tmp_path, capfd):
     MaskedLM.from_pretrained(bert).save_pretrained(tmp_path)
     assert capfd.readouterr() == ("", "")
@@ -373,6 +395,20 @@ def test_a_folder_that_does_not_exist(tmp_path):
         MaskedLM.from_pretrained(tmp_path)
     with pytest.raises(TypeError, match="path must be a str or a path, got 3"):
         MaskedLM.from_pretrained(3)
+
+
+def test_a_folder_that_transformers_does_not_load(tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text("{")
+    with pytest.raises(ValueError, match="path must hold a model that .* not a valid JSON file"):
+        MaskedLM.from_pretrained(tmp_path, mask_id=4)
+    config.write_text('{"model_type": "bert"}')
+    with pytest.raises(ValueError, match="path must hold a model that .* no file named model"):
+        MaskedLM.from_pretrained(tmp_path, mask_id=4)
+    config.write_text('{"model_type": "llada", "auto_map": {"AutoConfig": "code.Config"}}')
+    (tmp_path / "code.py").write_text("class Config: pass")
+    with pytest.raises(ValueError, match="custom code.*as LLaDA and Dream do.* given to MaskedLM"):
+        MaskedLM.from_pretrained(tmp_path, mask_id=4)
 
 
 def test_a_model_that_is_not_masked(tmp_path):
@@ -447,6 +483,8 @@ def test_arguments_of_another_type(bert):
         MaskedLM.from_pretrained(bert, shifted="yes")
     with pytest.raises(TypeError, match="model must be of type Module"):
         MaskedLM(len, 3)
+    with pytest.raises(TypeError, match="model must have get_input_embeddings.*got Linear"):
+        MaskedLM(torch.nn.Linear(2, 2), 0)
 
 
 def test_tokens_out_of_range(bert):

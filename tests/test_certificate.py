@@ -579,6 +579,10 @@ def test_nothing_is_lost_on_one_token():
 
 
 def test_a_function_does_not_choose_and_price_on_one_estimate():
+    rising = EstimatedProfile([1.0, 0.5, 0.6, 0.2], [0.01] * 4, n=900)
+    for sizes in (lambda _, k: rising.optimal(k), lambda _, k: OptimalForProfile(rising.fit, k)):
+        with pytest.raises(TypeError, match="look too good"):
+            steps_for(0.5, 4, sizes, profile=rising)
     with pytest.raises(TypeError, match="look too good"):
         steps_for(
             0.1,

@@ -159,6 +159,16 @@ def test_a_row_that_has_ended_is_left_alone_and_the_others_go_on():
     assert len(model.seen) == 12
 
 
+def test_a_row_ends_with_its_block_whenever_its_end_was_revealed():
+    prompt = torch.full((1, 8), EOS)  # ends of other texts
+    for seed in range(12):
+        made, model = run(ShiftedEqual(8, 4), prompt, 24, seed=seed, eos=-1.5)
+        ends = np.flatnonzero(made[0] == EOS)
+        assert len(model.seen) <= 4 * (1 + ends[0] // 8 if ends.size else 3)
+        if ends.size:
+            assert (made[0, : ends[0]] != MASK).all()
+
+
 def test_texts_come_from_prompts_of_text():
     model = Model(8, 16)
     scheduler = UnmaskingScheduler(ShiftedEqual(8, 4))
@@ -192,6 +202,8 @@ def test_what_is_no_masked_block_is_refused_in_words():
         scheduler.step(logits * torch.nan, 0, block, mask_token_id=MASK)
     with pytest.raises(ValueError, match="temperature must be nonnegative"):
         scheduler.step(logits, 0, block, mask_token_id=MASK, temperature=-1.0)
+    with pytest.raises(ValueError, match=r"model_output must have the shape \(1, 4\) of sample"):
+        scheduler.step(logits[:, :3], 0, block, mask_token_id=MASK)
     with pytest.raises(ValueError, match="at most as many masks"):
         scheduler.step(torch.zeros(1, 5, 5), 0, torch.full((1, 5), MASK), mask_token_id=MASK)
 
@@ -211,6 +223,9 @@ def test_a_step_says_what_it_revealed():
         torch.zeros(1, 4, 5), 1, out.prev_sample, mask_token_id=MASK, return_dict=False
     )
     assert (values[0] != MASK).all()
+    # whatever the layout in memory
+    out = scheduler.step(torch.zeros(2, 4, 5), 0, torch.full((4, 2), MASK).T, mask_token_id=MASK)
+    assert (out.prev_sample != MASK).sum(1).tolist() == [3, 3]
 
 
 def test_a_configuration_brings_the_scheduler_back(tmp_path, caplog):

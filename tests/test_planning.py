@@ -17,6 +17,7 @@ from dlm_core import (
     InformationProfile,
     OptimalForProfile,
     ProfileBand,
+    ProfilesByLength,
     Robust,
     Schedule,
     ShiftedEqual,
@@ -40,6 +41,11 @@ def measured(points=None, rise=0.0):
     if points is None:
         return EstimatedProfile.from_draws(draws)
     return EstimatedProfile.from_draws(draws[:, points], points=points, length=64)
+
+
+BY_LENGTH = ProfilesByLength([measured(), EstimatedProfile([1.0, 0.5], [0.1, 0.1], 9)])
+LONG = EstimatedProfile([1.0, 0.5], [0.1, 0.1], 9, points=[0, 9], length=2 * 10**9)
+LONG_BAND = ProfileBand(2 * 10**9, [0, 9], [1.0, 0.5], [1.0, 0.5])
 
 
 def least_by_trial(cost, kind, target, length=64):
@@ -163,6 +169,10 @@ def test_a_dictionary_stands_for_what_it_came_from(known):
         ({"h": [1.0]}, {"steps": 1}, ValueError, "entries conditional_entropy, estimates, levels"),
         ({"estimates": [1.0]}, {"steps": 1}, ValueError, "profile must describe .* Estimated"),
         (measured([3, 9]), {"steps": 1}, ValueError, "points must begin with 0"),
+        (BY_LENGTH, {"steps": 1}, TypeError, "one curve, got those of 2 lengths"),
+        (BY_LENGTH.to_dict(), {"steps": 1}, TypeError, "one curve, got those of 2 lengths"),
+        (LONG, {"steps": 1}, ValueError, "a plan for 2000000000 tokens would take"),
+        (LONG_BAND, {"steps": 1}, ValueError, "a plan for 2000000000 tokens would take"),
     ],
 )
 def test_bad_input_is_refused_in_words(profile, goal, error, message):
@@ -195,6 +205,8 @@ def refusal(capsys, *arguments):
 def test_the_command_refuses_in_words_with_status_2(tmp_path, capsys):
     file, other = tmp_path / "curve.json", tmp_path / "none.json"
     file.write_text("[1.0, 0.5")
+    assert "must be a file of JSON" in refusal(capsys, "plan", "--profile", file, "--steps", 1)
+    file.write_text("[" * 100_000)
     assert "must be a file of JSON" in refusal(capsys, "plan", "--profile", file, "--steps", 1)
     assert "No such file" in refusal(capsys, "plan", "--profile", other, "--steps", 1)
     file.write_text('{"a": 1}')

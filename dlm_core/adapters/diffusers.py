@@ -172,8 +172,8 @@ class UnmaskingScheduler(BlockRefinementScheduler):
         Raises
         ------
         TypeError, ValueError
-            If there is no mask, ``timestep`` does not begin with 0, or the block has another shape
-            than before or more masks than the schedule has positions.
+            If there is no mask, ``timestep`` does not begin with 0, the block has another shape
+            than before or than ``model_output``, or more masks than the schedule has positions.
         """
         if mask_token_id is None:
             raise ValueError(
@@ -192,20 +192,26 @@ class UnmaskingScheduler(BlockRefinementScheduler):
                 "timestep must be 0 in the first call of a block, and the block keep its shape, "
                 f"got {k} with shape {tuple(sample.shape)}"
             )
-        previous, probs = sample.clone(), torch.zeros(sample.shape, device=sample.device)
+        if model_output.shape[:-1] != sample.shape:
+            raise ValueError(
+                f"model_output must have the shape {tuple(sample.shape)} of sample, and V, got "
+                f"{tuple(model_output.shape)}"
+            )
+        previous = sample.clone(memory_format=torch.contiguous_format)
+        probs = torch.zeros(sample.shape, device=sample.device)
         places = self._plan.places(k) if k < self._plan.calls else sample.new_empty(0)
         # what a callback of the pipeline filled in is left alone
         places = places[sample.take(places) == mask_id]
         if len(places):
             if sampling_method == "greedy":
                 temperature = 0.0
-            logits = model_output
+            logits = model_output.flatten(0, 1)[places]
             if temperature and not (top_k is None and top_p is None):
-                logits = model_output.double() / temperature
-                logits[..., mask_id : mask_id + 1] = -torch.inf
+                logits = logits.double() / temperature
+                logits[:, mask_id : mask_id + 1] = -torch.inf
                 logits = self._top_p_filtering(self._top_k_filtering(logits, top_k), top_p)
                 temperature = 1.0
-            ask = MaskPredictor(lambda tokens, reveal: logits[reveal], mask_id)
+            ask = MaskPredictor(lambda tokens, reveal: logits, mask_id)
             laws = ask.laws(sample, places)
             symbols, chances = laws.draw(self._uniforms.take(places), temperature)
             previous.view(-1)[places] = symbols
@@ -216,6 +222,42 @@ class UnmaskingScheduler(BlockRefinementScheduler):
             return values
         names = BlockRefinementSchedulerOutput.__dataclass_fields__
         return BlockRefinementSchedulerOutput(**dict(zip(names, values, strict=True)))
+
+    @staticmethod
+    def check_eos_finished(
+        cur_x: torch.Tensor,
+        sampled_tokens: torch.Tensor,
+        final_transfer: torch.Tensor,
+        finished: torch.Tensor,
+        eos_token_id: int,
+        mask_token_id: int,
+        prompt_length: int,
+    ) -> torch.Tensor:
+        """Which rows have ended: those whose end of text has no mask before it.
+
+        A random order may come to the end of text before the tokens on its left, of which diffusers
+        asks only in the call that reveals it.
+
+        Parameters
+        ----------
+        cur_x : Tensor of int64, shape (B, n)
+            The rows up to the end of the block, prompt included.
+        sampled_tokens, final_transfer
+            As for ``BlockRefinementScheduler``; no effect.
+        finished : Tensor of bool, shape (B,)
+            Which had ended before.
+        eos_token_id, mask_token_id : int
+            The tokens of the end and of the mask.
+        prompt_length : int
+            How many tokens of the rows are the prompt, whose own ends of text do not count.
+
+        Returns
+        -------
+        Tensor of bool, shape (B,)
+        """
+        made = cur_x[:, prompt_length:]
+        known = made.eq(mask_token_id).cumsum(1).eq(0)
+        return finished | (known & made.eq(eos_token_id)).any(1)
 
     def check_block_should_continue(self, step_idx: int, *args: Any, **kwargs: Any) -> bool:
         """Whether a block has masks left that the schedule has not come to.

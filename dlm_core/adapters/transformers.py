@@ -41,8 +41,8 @@ class MaskedLM(torch.nn.Module):
     ----------
     model : torch.nn.Module
         Called as ``model(input_ids=..., attention_mask=...)`` it returns an object with
-        ``logits`` of shape (B, length, V), as any ``*ForMaskedLM`` of transformers does. Put into
-        evaluation mode.
+        ``logits`` of shape (B, length, V), and by ``get_input_embeddings()`` the table of its
+        tokens, as any ``*ForMaskedLM`` of transformers does. Put into evaluation mode.
     mask_id : int
         The mask's token.
     special_ids : iterable of int
@@ -326,6 +326,8 @@ class MaskedLM(torch.nn.Module):
         tokens = torch.tensor([row, row[::-1][1:] + row[:1]], device=device)
         reveal = tokens.eq(self.mask_id)
         full = self._logits(tokens, reveal, narrow=False)
+        if getattr(self.model, "base_model", None) is self.model:
+            return False, full.shape[1]  # its head would be cut after the fact
         # some other architecture than expected may fail in any way
         try:
             found = self._logits(tokens, reveal, narrow=True)
@@ -348,7 +350,13 @@ def _keep(
 
 def _known_symbols(model: Any) -> int:
     """Return how many tokens a model has an embedding of."""
-    return len(model.get_input_embeddings().weight)
+    try:
+        return len(model.get_input_embeddings().weight)
+    except (AttributeError, NotImplementedError):
+        raise TypeError(
+            "model must have get_input_embeddings(), as models of transformers do, which tells how "
+            f"many tokens it knows, got {type(model).__name__}"
+        ) from None
 
 
 def _most_positions(model: Any) -> int | None:
@@ -406,16 +414,22 @@ def _transformers() -> Any:
 def _load(folder: Path, dtype: torch.dtype | str | None) -> Any:
     transformers = _transformers()
     local = {"local_files_only": True, "trust_remote_code": False}
-    config = transformers.AutoConfig.from_pretrained(folder, **local)
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, **local)
+    except (OSError, ValueError) as error:
+        raise _not_loaded(folder, error) from None
     if type(config) not in transformers.MODEL_FOR_MASKED_LM_MAPPING:
         raise ValueError(
             f"path must hold a masked language model, got one of type {config.model_type!r} in "
             f"{shown(str(folder))}, which transformers does not load as one. A model that was "
             "loaded in another way can be given to MaskedLM itself"
         )
-    model, report = transformers.AutoModelForMaskedLM.from_pretrained(
-        folder, config=config, dtype=dtype or "auto", output_loading_info=True, **local
-    )
+    try:
+        model, report = transformers.AutoModelForMaskedLM.from_pretrained(
+            folder, config=config, dtype=dtype or "auto", output_loading_info=True, **local
+        )
+    except OSError as error:
+        raise _not_loaded(folder, error) from None
     missing = sorted(report["missing_keys"])
     if missing:
         raise ValueError(
@@ -423,6 +437,15 @@ def _load(folder: Path, dtype: torch.dtype | str | None) -> Any:
             f"{', '.join(missing[:4])}{' and others' * (len(missing) > 4)}, which would be random"
         )
     return model
+
+
+def _not_loaded(folder: Path, error: Exception) -> ValueError:
+    reason = str(error).partition("\n")[0]
+    return ValueError(
+        f"path must hold a model that transformers loads, got {shown(str(folder))}: {reason} A "
+        "model that comes with code of its own, as LLaDA and Dream do, is loaded by transformers "
+        "itself, with trust_remote_code=True, and given to MaskedLM"
+    )
 
 
 def _load_tokenizer(folder: Path) -> Any:

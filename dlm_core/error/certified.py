@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 
 __all__ = ["CertifiedCost", "certify"]
 
+# The stream of random orders that a seed gives: not that of `estimate_profile`, on whose orders
+# sizes are chosen and which most callers seed alike.
+_FRESH = 3
 # Levels of less weight than this, beside the largest, carry rounding.
 _NO_WEIGHT = 1e-12
 # Draws in all, at least: of fewer, the interval of Student and Welch is wide.
 _FEWEST = 32
-# Draws that differ by less, in nats, are all equal: a network computes in float32.
-_EQUAL = 1e-6
+# More draws of a term than any data have rows, in float64 and in sums of int64.
+_MOST_DRAWS = 2.0**40
+# Draws that deviate by less than this share of what they may come to are as good as equal: those
+# of a network always differ a little.
+_EQUAL = 1e-3
 # The chance that a deviation is larger than what the pilot's is taken for.
 _LARGER = 0.2
 _WHAT = {"price": "price", "nll": "negative log-likelihood"}
@@ -116,16 +122,17 @@ def certify(
     r"""Measure what a schedule costs on a predictor, to a precision and on fresh passes.
 
     The cost is a sum :math:`\sum_t w_t \hat h_t` over the curve of the predictor, whatever the
-    shape of the curve (``price_weights``). A pilot, on the first rows of the data, tells how much
+    shape of the curve (``price_weights``). A pilot, on random rows of the data, tells how much
     the surprise varies at each level of some weight; the passes are then spread so that the sum is
     known to the precision at least cost (``passes_for``), each on a row of its own with a random
     order of its own. For the price of fixed sizes all levels of a block are taken on one row
     (``paired_passes_for``). Few rows tell a deviation roughly: it is taken so large that the true
     one is larger with chance 0.2 (if the surprise is normal), 1.2 times what 16 rows say. The
-    pilot's passes do not enter the interval. Where all draws of a level are equal, it is not taken
-    for certain: an event that ``n`` draws do not show may have a chance of about ``3 / n``, and is
-    counted with the largest surprise that any pass showed. How many passes it takes,
-    and whether the data has as many rows, is known before the first of them.
+    pilot's passes do not enter the interval. Where all draws of a level are equal, or deviate by
+    less than a thousandth of the largest surprise, it is not taken for certain: an event that ``n``
+    draws do not show may have a chance of about ``3 / n``, and is counted with the largest surprise
+    that any pass showed. How many passes it takes, and whether the data has as many rows, is known
+    before the first of them.
 
     Of sizes chosen on data (``EstimatedProfile.optimal``), ``data`` must be other rows. Where ``r``
     schedules are tried until one pleases, each needs the confidence ``1 - (1 - confidence)/r``.
@@ -148,7 +155,7 @@ def certify(
     pilot : int
         How many rows the pilot takes, at least 2.
     seed : int
-        Of the random orders.
+        Of the random orders, which are others than those that ``estimate_profile`` draws by it.
     mask_id : int, optional
         The mask's token, if the predictor has no attribute of that name.
     given : Tensor of bool or int64, optional
@@ -179,7 +186,7 @@ def certify(
     True
     """
     from dlm_core._torch import torch, tqdm  # here, so that exact errors need numpy alone
-    from dlm_core.estimation import ORDERS, Passes, Rows
+    from dlm_core.estimation import Passes, Rows
     from dlm_core.predictor import MaskPredictor, check_rows, torch_generator
 
     instance("schedule", schedule, Schedule)
@@ -189,7 +196,7 @@ def certify(
     choice("what", what, list(_WHAT))
     pilot, progress = integer("pilot", pilot, 2), boolean("progress", progress)
     batch = None if batch is None else integer("batch", batch, 1)
-    generator = torch_generator("seed", integer("seed", seed, 0), data.device, ORDERS)
+    generator = torch_generator("seed", integer("seed", seed, 0), data.device, _FRESH)
     ask.check_complete(data, "data")
     ask.check_symbols(data, "data")
     # checked before any pass, with deviations that ask for the least number of passes
@@ -235,7 +242,9 @@ def certify(
     draws = _draws(schedule, terms, deviations, precision, confidence, what, paired)
     # so that what equal draws may hide is a quarter of the precision
     hidden = _rarely(terms.reach * largest, deviations, confidence)
-    draws = np.maximum(draws, np.ceil(4 * hidden / precision).astype(np.int64))
+    with np.errstate(over="ignore"):  # too many, and said below
+        hiding = np.minimum(np.ceil(4 * hidden / precision), _MOST_DRAWS)
+    draws = np.maximum(draws, hiding.astype(np.int64))
     if len(data) < pilot + int(draws.sum()):
         raise ValueError(_too_few(len(data), pilot, int(draws.sum())))
     term = np.repeat(np.arange(number_of_terms), draws)
@@ -244,8 +253,9 @@ def certify(
     means = np.bincount(term, values) / draws
     variances = np.bincount(term, (values - means[term]) ** 2) / (draws - 1)
     # a few draws may be equal by chance where the pilot's are not
-    variances = np.where(variances < _EQUAL**2, deviations**2, variances)
-    hidden = _rarely(terms.reach * largest, np.sqrt(variances), confidence)
+    worth = terms.reach * largest
+    variances = np.where(variances < (_EQUAL * worth) ** 2, deviations**2, variances)
+    hidden = _rarely(worth, np.sqrt(variances), confidence)
     variances /= draws
     error = sqrt(float(variances.sum()))
     estimate = Estimate(float(means.sum()), error, int(draws.sum()), LEARNED)
@@ -303,15 +313,15 @@ def _draws(
     return np.maximum(draws, -(-_FEWEST // max(draws.size, 1)))
 
 
-def _rarely(reach: FloatArray, deviations: FloatArray, confidence: float) -> FloatArray:
+def _rarely(worth: FloatArray, deviations: FloatArray, confidence: float) -> FloatArray:
     """What terms with equal draws may hide, times the number of draws: the rule of three.
 
     If events of chances ``p_i`` are seen in none of ``n_i`` draws, ``sum n_i p_i`` is less than
-    ``log(1 / d)`` with confidence ``1 - d``; their worth, at most ``reach_i`` each, adds up to no
-    more than ``log(1 / d) max_i reach_i / n_i``. An event is taken to be worth as much as the
+    ``log(1 / d)`` with confidence ``1 - d``; their worth, at most ``w_i`` each, adds up to no
+    more than ``log(1 / d) max_i w_i / n_i``. An event is taken to be worth as much as the
     largest surprise that any pass showed.
     """
-    return np.where(deviations < _EQUAL, reach, 0.0) * log(1 / (1 - confidence))
+    return np.where(deviations < _EQUAL * worth, worth, 0.0) * log(1 / (1 - confidence))
 
 
 def _too_few(rows: int, pilot: int, fresh: int) -> str:

@@ -652,7 +652,10 @@ class _InTurn:
                 f"schedule must make {steps} steps of length {self.length}, got {found!r}"
             )
         chosen_on = getattr(found, "profile", None) if found.improves == "own profile" else None
-        if isinstance(self.profile, EstimatedProfile) and chosen_on == self.profile.fit:
+        if isinstance(self.profile, EstimatedProfile) and chosen_on in (
+            self.profile.fit,
+            self.profile.optimal(1).profile,  # the running minimum, which is another if it rises
+        ):
             raise TypeError(_chosen_on_itself(type(found).__name__))
         return found
 
