@@ -424,7 +424,7 @@ def test_certifying_says_beforehand_how_many_rows_it_needs():
     assert not calls
     with pytest.raises(ValueError, match=r"data must have at least [\d,]+ rows.*got 60"):
         certify(Equal(12, 3), watched, DATA[:60], 0.01, mask_id=2)
-    assert sum(calls) == 1 + 16 * 12
+    assert sum(calls) == 1 + 16 * 12  # three blocks of four
     # nothing varies, and what that may hide asks for more rows than float64 has integers
     sure = torch.zeros(200, 12, dtype=torch.int64)
     with pytest.raises(ValueError, match=r"data must have at least [\d,]+ rows.*got 200"):
@@ -454,6 +454,20 @@ def test_bad_arguments_of_certify_are_named(arguments, error, message):
     every = {"schedule": Equal(12, 3), "predictor": CHAIN, "data": DATA, "precision": 1.0}
     with pytest.raises(error, match=message):
         certify(**(every | arguments))
+
+
+def test_a_pilot_looks_at_a_few_levels_of_many():
+    found = certify(TCAdaptive(12, 4), CHAIN, DATA, 0.5)
+    assert found.pilot_passes == 9 * 16
+    few = certify(ShiftedEqual(12, 4), CHAIN, DATA, 0.5)
+    assert few.pilot_passes == 16 * np.count_nonzero(price_weights(few.schedule))
+
+
+def test_every_line_on_a_measured_band_says_what_it_assumes():
+    band = estimate_profile(LEARNED, DATA[:200], 0).band()
+    made = certificate(Equal(12, 3), band)
+    lines = str(made).splitlines()[1:]
+    assert len(lines) == 6 and all("if the predictor measured is ideal" in line for line in lines)
 
 
 def test_the_progress_bar_counts_passes(capsys):

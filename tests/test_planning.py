@@ -88,7 +88,8 @@ def test_of_a_band_the_schedule_is_the_robust_one_and_the_error_a_guarantee():
         assert each.steps == least_by_trial(lambda schedule: worst_kl(schedule, BAND), kind, 5.0)
     assert "expected KL at most" in str(made)
     limits = ProfileBand(64, [0, 63], [3.9, 1.3], [4.1, 1.4], confidence=0.9)
-    assert plan(limits, steps=8).basis == "worst case over the band, confidence 0.9"
+    ideal = "if the predictor measured is ideal"
+    assert plan(limits, steps=8).basis == f"worst case over the band, confidence 0.9, {ideal}"
 
 
 def test_of_a_measured_curve_it_is_the_price_with_its_error_and_no_promise():

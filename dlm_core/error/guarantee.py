@@ -145,7 +145,10 @@ class Certificate:
 
 def _basis_of(band: ProfileBand) -> str:
     """What the largest error over a band rests on."""
-    return _BAND if band.confidence == 1 else f"{_BAND}, confidence {band.confidence:g}"
+    if band.confidence == 1:
+        return _BAND
+    # a band does not say of what it was measured
+    return f"{_BAND}, confidence {band.confidence:g}, if the predictor measured is ideal"
 
 
 def _harmonic(tc: float, dtc: float) -> float:
