@@ -21,8 +21,8 @@ UV := uv==0.13.9
 UNPACK = -m pip install --quiet --require-hashes --no-deps --only-binary :all: --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help env models sequences book test test-slow test-wheel links bench compare record \
-  notebooks lock clean
+.PHONY: help env models sequences book test test-slow test-wheel links
+.PHONY: bench compare record notebooks lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
