@@ -20,7 +20,6 @@ from dlm_core.schedules import DTCAdaptive, OptimalForProfile, TCAdaptive, measu
 
 __all__ = [
     "before_and_after",
-    "said_and_found",
     "windows",
     "levels_worth",
     "certificates",
@@ -1095,40 +1094,6 @@ def before_and_after(before, after, guesses):
     axis.set(xlabel="tokens known", ylabel="nats a token", ylim=(0, None))
     axis.set_xlim(0, len(known) - 1)
     figure.legend(loc="outside upper left", ncols=2)
-    return closed(figure)
-
-
-def said_and_found(panels):
-    """What a measured curve says that schedules cost, and what is found on other sequences.
-
-    Two standard errors each way, and a line where both are equal.
-
-    Parameters
-    ----------
-    panels : dict
-        From a title to a list of ``(label, said, its error, found, its error)``, in nats a
-        sequence.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    figure, axes = _stacked(len(panels), 3.2)
-    for axis, (title, rows) in zip(axes, panels.items(), strict=True):
-        for label, said, said_error, found, found_error in rows:
-            style = look(label) | {"linestyle": "none", "elinewidth": 0.8}
-            axis.errorbar(said, found, 2 * found_error, 2 * said_error, **style)
-        axis.axline((0, 0), slope=1, zorder=0, **BOUND)
-        # not as far as the origin, from which the line comes
-        said, found = (np.array([row[place] for row in rows]) for place in (1, 3))
-        room = 0.08 * np.ptp(said)
-        axis.set_xlim(said.min() - room, said.max() + room)
-        axis.set_ylim(found.min() - room, found.max() + room)
-        axis.set(title=title, ylabel="found, nats")
-    axes[-1].set_xlabel("said by the curve, nats")
-    handles, labels = axes[0].get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside upper left", ncols=2)
     return closed(figure)
 
 
