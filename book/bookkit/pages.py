@@ -56,12 +56,17 @@ def table(directive, header, rows, css_class):
     return nodes.table("", group, classes=[css_class])
 
 
+def page_link(env, page):
+    """Return the MyST link to a page of the book, which shows the page's title."""
+    return f"[]({Path(env.doc2path(page)).name})"
+
+
 class NotationTable(SphinxDirective):
     """The symbols of the book, from the file that also defines the macros."""
 
     def run(self):
         rows = [
-            [f"${entry['symbol']}$", entry["meaning"], f"{{doc}}`/{entry['where']}`"]
+            [f"${entry['symbol']}$", entry["meaning"], page_link(self.env, entry["where"])]
             for entry in load_macros(Path(self.env.srcdir)).values()
         ]
         return [table(self, ["Symbol", "Meaning", "Introduced in"], rows, "notation")]

@@ -14,7 +14,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from bookkit.ledger import load_claims, read_checks
-from bookkit.pages import table
+from bookkit.pages import page_link, table
 
 MAP = "book/results_map"
 MODULES = r"^([a-z_]+\.)+"
@@ -204,7 +204,7 @@ class ResultsMap(SphinxDirective):
         label = nodes.fully_normalize_name(f"claim-{name}")
         statement = nodes.paragraph("", "", *text, names=[label])
         self.state.document.note_explicit_target(statement)
-        where = f"{{doc}}`/{claim['chapter']}`"
+        where = page_link(self.env, claim["chapter"])
         if "theorem" in claim:
             where = f"{{prf:ref}}`{claim['theorem']}`"
         places = [parse_line(self, where), [nodes.Text(f"source: {claim['source']}")]]

@@ -68,6 +68,12 @@ def test_there_are_chapters():
     assert CHAPTERS
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_are_linked_by_their_files(page):
+    (path,) = (ROOT / "book").glob(f"{page.removeprefix('book/')}.[im][pd]*")
+    assert "{doc}" not in path.read_text(encoding="utf-8")
+
+
 @every_notebook
 def test_was_executed_in_order(page):
     counts = [cell.execution_count for cell in code_cells(page)]
