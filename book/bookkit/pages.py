@@ -3,7 +3,6 @@
 import shutil
 import time
 from datetime import date
-from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
@@ -13,6 +12,7 @@ from jupyter_cache.base import CacheBundleIn
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.util.docutils import SphinxDirective
 
+from bookkit.light import add_mathjax, lighten
 from bookkit.notebooks import executed, on_all_cpus
 from bookkit.records import commit, digest, file_digest, threads_in_words
 
@@ -25,8 +25,6 @@ SOURCES = (
     "book/results/**/*",
     "book/bookkit/*.py",
 )
-# The part of MathJax that the pages load: 2 MB of 24.
-MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
 
 
 def digest_of_sources(root):
@@ -118,18 +116,12 @@ def add_provenance(app, doctree):
 
 
 def copy_files(app, exception):
-    """Add MathJax to the pages, and put executed notebooks behind the download buttons."""
+    """Add MathJax, drop what no page uses, and put executed notebooks behind the downloads."""
     if exception is not None or app.builder.format != "html":
         return
     out = Path(app.outdir)
-    source = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax"
-    target = out / "_static/mathjax"
-    for part in MATHJAX:
-        if (source / part).is_dir():
-            shutil.copytree(source / part, target / part, dirs_exist_ok=True)
-        else:
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / part, target / part)
+    add_mathjax(out)
+    lighten(out)
     executed = Path(app.env.mystnb_config.output_folder)
     for download in (out / "_sources").rglob("*.ipynb"):
         shutil.copyfile(executed / download.relative_to(out / "_sources"), download)
