@@ -13,7 +13,8 @@ from PIL import Image
 
 __all__ = ["BOUND", "INK", "WIDTH", "look", "use"]
 
-WIDTH = 7.2
+# Inches. Shrunk to 360 pixels, the width of a phone, nine points are then eight pixels high.
+WIDTH = 5.6
 INK = "#333333"
 BOUND = {"color": "#767676", "linewidth": 1.3}
 
@@ -71,7 +72,7 @@ def use():
         style="whitegrid",
         rc={
             "figure.figsize": (WIDTH, 3.2),
-            "figure.dpi": 96,
+            "figure.dpi": 120,
             "figure.facecolor": "white",
             "savefig.facecolor": "white",
             "figure.constrained_layout.use": True,
