@@ -56,11 +56,8 @@ _build/sequences/heavy_chains.txt: requirements-sequences.txt book/experiments/h
 	PYTHONPATH=_build/sequences $(BIN)/python book/experiments/heavy_chains.py > $@.part
 	@mv $@.part $@
 
-book: env ## execute every chapter, build the pages into _build/html, and check them
-	rm -rf _build/html _build/.doctrees _build/jupyter_execute $(if $(FRESH),_build/kept)
-	$(BIN)/python -m bookkit.execution
-	$(BIN)/jupyter-book build . --all -W -n --keep-going
-	$(BIN)/python -m pytest -n 2 tests/book/test_pages.py -m pages
+book: env ## execute what is outdated, build the pages into _build/html, and check them (FRESH=1 keeps nothing)
+	$(BIN)/python -m bookkit.build $(if $(filter-out 0 false,$(FRESH)),--fresh)
 
 # Where CI is set nothing may be skipped.
 test: env $(if $(filter-out 0 false,$(CI)),models sequences) ## lint, test the package and the book, and re-run the chapters against their outputs
