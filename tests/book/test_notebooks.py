@@ -17,13 +17,14 @@ SHOWN = re.compile(r"text/(plain|html|latex|markdown)$|image/|application/paperm
 HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 THEOREM = re.compile(r"\{prf:(?:theorem|lemma|proposition|corollary)\}.*?:label: (\S+)", re.DOTALL)
 LABEL = re.compile(r":label: (\S+)")
-# What may hold decimals in prose: mathematics, code and glued values, and addresses.
+# What may hold decimals in prose: mathematics, code and glued values, addresses, and exercises.
 NOT_PROSE = re.compile(
     r"""
     ^(?P<fence>`{3,})[^`{\n]*\n.*?^(?P=fence)$   # a block of code, but not a directive
     | (?<!`)(?P<ticks>`{1,2})(?!`)[^`]+(?P=ticks)   # code in a line, or the value of a role
     | \$\$.+?\$\$ | \$.+?\$
     | \]\([^)]*\) | arXiv:?\ ?\d{4}\.\d{5}
+    | Exercise\ \d+\.\d
     """,
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
