@@ -23,7 +23,7 @@ NOT_PROSE = re.compile(
     ^(?P<fence>`{3,})[^`{\n]*\n.*?^(?P=fence)$   # a block of code, but not a directive
     | (?<!`)(?P<ticks>`{1,2})(?!`)[^`]+(?P=ticks)   # code in a line, or the value of a role
     | \$\$.+?\$\$ | \$.+?\$
-    | \]\([^)]*\) | arXiv:?\ ?\d{4}\.\d{5}
+    | \]\([^)]*\) | arXiv:?\ ?\d{4}\.\d{5} | Exercise\ \d+\.\d+
     """,
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
