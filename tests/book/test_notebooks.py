@@ -10,7 +10,7 @@ from statistics import median
 import pytest
 from bookkit.ledger import load_claims, read_checks
 from bookkit.resultsmap import contradictions
-from contents import CHAPTERS, CLAIMS, NOTEBOOKS, PAGES, ROOT, code_cells, prose, tags
+from contents import CHAPTERS, CLAIMS, NOTEBOOKS, PAGES, ROOT, code_cells, prose, read, tags
 from typed_numbers import ALLOWED, PENDING, in_caption, in_prose, typed
 
 SHOWN = re.compile(r"text/(plain|html|latex|markdown)$|image/|application/papermill\.record/")
@@ -123,6 +123,34 @@ def test_visible_cells_are_short(page):
     lines = [cell.source.count("\n") + 1 for cell in code_cells(page) if not HIDDEN & tags(cell)]
     assert median(lines or [0]) <= 8
     assert max(lines, default=0) <= 25
+
+
+EXERCISE = re.compile(r"^:::\{admonition\} (Solution of )?Exercise (\d+\.\d+)", re.MULTILINE)
+
+
+@every_chapter
+def test_ends_with_exercises_whose_solutions_run(page):
+    """Each exercise has a solution in words, or one that runs, before the next begins."""
+    before, _, exercises = prose(page).partition("\n## Exercises\n")
+    exercises, claims, _ = exercises.partition("\n## The claims of this page\n")
+    assert exercises
+    assert claims
+    assert not EXERCISE.search(before)
+    numbers, solved, runs = [], set(), 0
+    for cell in read(page).cells:
+        if cell.cell_type == "markdown":
+            for solution, number in EXERCISE.findall(cell.source):
+                (solved.add if solution else numbers.append)(number)
+        elif cell.metadata.get("mystnb", {}).get("code_prompt_show") == "Show solution":
+            assert "hide-cell" in tags(cell)
+            assert re.search(r"^\s*(assert|check\() ?", cell.source, re.MULTILINE)
+            assert any(output.output_type == "stream" for output in cell.outputs)
+            solved.add(numbers[-1])
+            runs += 1
+    chapter = int(page.removeprefix("book/").split("_")[0])
+    assert numbers in ([f"{chapter}.{i}" for i in range(1, n + 1)] for n in (2, 3, 4))
+    assert solved == set(numbers)
+    assert runs
 
 
 @every_notebook
