@@ -51,8 +51,11 @@ def at(page, settings):
     """The chapter's code at these parameters, executed."""
     unknown = settings.keys() - parameters(page)
     assert not unknown
-    notebook = parameterize_notebook(nbformat.read(ROOT / f"{page}.ipynb", 4), settings)
+    notebook = nbformat.read(ROOT / f"{page}.ipynb", 4)
     notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in notebook.cells:
+        cell.metadata.setdefault("tags", [])  # papermill takes it for granted
+    notebook = parameterize_notebook(notebook, settings)
     client = NotebookClient(
         notebook,
         timeout=600,
