@@ -4,10 +4,11 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from bookkit import style
 from contents import PAGES
 
 # Pytest finds a fixture where its name is.
-from test_pages import HTML, browser, site  # noqa: F401
+from test_pages import HTML, browser, site, soup  # noqa: F401
 
 pytestmark = pytest.mark.pages
 
@@ -93,6 +94,14 @@ def test_icons_are_drawn(page, browser, site):  # noqa: F811
     )
     tab.close()
     assert unknown == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_figures_are_read_on_a_phone(page):
+    for image in soup(page).select("article img[style]"):
+        width = int(re.search(r"width: (\d+)px", image["style"])[1])
+        least = 9 / 72 * style.DPI  # pixels of the smallest letters in full width
+        assert least * min(1, 360 / width) >= 8, image
 
 
 @every_page
