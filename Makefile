@@ -60,7 +60,7 @@ book: env ## execute every chapter, build the pages into _build/html, and check 
 	rm -rf _build/html _build/.doctrees _build/jupyter_execute $(if $(FRESH),_build/kept)
 	$(BIN)/python -m bookkit.execution
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
-	$(BIN)/python -m pytest -n 2 tests/book/test_pages.py -m pages
+	$(BIN)/python -m pytest -n 2 tests/book/test_pages*.py -m pages
 
 # Where CI is set nothing may be skipped.
 test: env $(if $(filter-out 0 false,$(CI)),models sequences) ## lint, test the package and the book, and re-run the chapters against their outputs
