@@ -1,7 +1,6 @@
 """What every page of the book shares: kept outputs, MathJax and its macros, provenance."""
 
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -10,9 +9,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from bookkit.execution import kept_at, with_outputs
-
-# The part of MathJax that the pages load: 2 MB of 24.
-MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
+from bookkit.light import add_mathjax, lighten
 
 
 def load_macros(root):
@@ -84,18 +81,12 @@ def add_provenance(app, doctree):
 
 
 def copy_files(app, exception):
-    """Add MathJax to the pages, and put executed notebooks behind the download buttons."""
+    """Add MathJax, drop what no page uses, and put executed notebooks behind the downloads."""
     if exception is not None or app.builder.format != "html":
         return
     out = Path(app.outdir)
-    source = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax"
-    target = out / "_static/mathjax"
-    for part in MATHJAX:
-        if (source / part).is_dir():
-            shutil.copytree(source / part, target / part, dirs_exist_ok=True)
-        else:
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / part, target / part)
+    add_mathjax(out)
+    lighten(out)
     executed = Path(app.env.mystnb_config.output_folder)
     for download in (out / "_sources").rglob("*.ipynb"):
         shutil.copyfile(executed / download.relative_to(out / "_sources"), download)
