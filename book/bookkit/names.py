@@ -21,7 +21,7 @@ class Names(SphinxDirective):
         room = import_module(module)
         summary = getdoc(room).splitlines()[0]
         names = (f"{{py:obj}}`{name} <{module}.{name}>`" for name in room.__all__)
-        return [f"{{py:mod}}`{module}`\n\n{summary}", ", ".join(names)]
+        return [f"{{py:mod}}`{module}`\n\n{summary}", " ".join(names)]
 
 
 def setup(app):

@@ -31,7 +31,7 @@ class Status(SphinxDirective):
         recorded = {}
         for path in sorted((root / RESULTS).glob("*.*.json")):
             self.env.note_dependency(str(path))
-            recorded[path.name] = load(*path.stem.rsplit(".", 1))
+            recorded[path.stem] = load(*path.stem.rsplit(".", 1))
         lists = {
             "pages": lambda: self.pages(executed),
             "experiments": lambda: self.experiments(recorded),
@@ -42,11 +42,11 @@ class Status(SphinxDirective):
         return lists[self.arguments[0]]()
 
     def pages(self, executed):
-        header = ["Page", "Seconds", "Computed on", "Device", "Numbers"]
+        header = ["Page", "Took", "Computed on", "Device", "Numbers"]
         rows = [
             [
                 page_link(self.env, page),
-                f"{found.seconds:.1f}",
+                f"{found.seconds:.1f} s",
                 found.date,
                 found.device,
                 origin(found.files),
@@ -74,7 +74,7 @@ class Status(SphinxDirective):
             f"The experiment `{name}` was not run with the profile `{profile}`."
             for name in settings
             for profile in settings[name]
-            if f"{name}.{profile}.json" not in recorded
+            if f"{name}.{profile}" not in recorded
         ]
         lines += [
             f"`{name}` was not recorded again, although what it depends on has changed."
