@@ -118,7 +118,7 @@ def add_provenance(app, doctree):
 
 
 def copy_files(app, exception):
-    """Add MathJax to the pages, and put executed notebooks behind the download buttons."""
+    """Add MathJax to the pages."""
     if exception is not None or app.builder.format != "html":
         return
     out = Path(app.outdir)
@@ -130,9 +130,6 @@ def copy_files(app, exception):
         else:
             target.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / part, target / part)
-    executed = Path(app.env.mystnb_config.output_folder)
-    for download in (out / "_sources").rglob("*.ipynb"):
-        shutil.copyfile(executed / download.relative_to(out / "_sources"), download)
 
 
 def setup(app):

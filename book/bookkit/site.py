@@ -2,25 +2,52 @@
 
 Usage: python -m bookkit.site   (after the pages and the single page are built: `make site`)
 
-The PDF is the single page printed by Chromium with the styles of book/_static/print.css.
+The archive runs by itself: notebooks, the results that they read, both packages and the pins.
 """
 
-import html
-import re
+import os
 import shutil
-from datetime import date
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
-
-import yaml
-from bs4 import BeautifulSoup
-from playwright.sync_api import sync_playwright
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import dlm_core
-from bookkit.records import ROOT, Refused, commit
+from bookkit.downloads import PLACE
+from bookkit.paper import print_book
+from bookkit.records import ROOT, Refused, file_digest
 
 BUILD = ROOT / "_build"
+SITE = BUILD / "site"
+ARCHIVE = f"book-{dlm_core.__version__}.zip"
+# What each of the two wheels is built from: a folder, and what in it.
+WHEELS = {
+    ".": ["pyproject.toml", "README.md", "LICENSE", "dlm_core"],
+    "book": ["pyproject.toml", "bookkit"],
+}
+BUILD_WHEEL = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
+# In the archive, and in an environment that Binder makes of it.
+INSTALL = """\
+#!/bin/sh
+# Installs the pinned requirements and dlm_core into the Python of this shell, and puts the workshop
+# of the book, bookkit, beside its notebooks, where it finds their recorded results.
+set -e
+cd "$(dirname "$0")"
+python -m pip install --require-hashes --requirement requirements.txt
+python -m pip install --requirement requirements-torch.txt
+python -m pip install --no-deps --no-index wheels/dlm_core-*.whl
+python -m pip install --no-deps --no-index --upgrade --target book wheels/bookkit-*.whl
+"""
+README = f"""\
+The executed notebooks of version {dlm_core.__version__} are in book; intro.ipynb is the first.
+To run them: python3 -m venv .venv && . .venv/bin/activate && sh install.sh   (Python 3.11 or newer)
+Then open one in Jupyter or in an editor for notebooks, with the Python of .venv as its kernel.
+"""
+EPOCH = 315532800  # seconds; the first moment that a zip file can state
 LEFT_OUT = ("book/api",)  # of the PDF: longer than any chapter, and every docstring has it
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+BROWSERS = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+CHROMIUM = next(filter(None, BROWSERS), None)
 # The sandbox does not start as root, and a browser that updates itself is not the one tested.
 OPTIONS = [
     "--no-sandbox",
@@ -33,112 +60,113 @@ OPTIONS = [
 ]
 
 
-def printable(page, title, author):
-    """Turn the single page of the book into the one that is printed.
+def build_wheels(target):
+    """Build the wheels of both packages into the folder ``target``: equal sources, equal bytes.
+
+    Nothing is fetched: the tools are those of this environment.
+    """
+    for folder, parts in WHEELS.items():
+        with tempfile.TemporaryDirectory() as name:
+            for part in parts:
+                source, copy = ROOT / folder / part, Path(name) / part
+                if source.is_dir():
+                    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+                else:
+                    shutil.copyfile(source, copy)
+            subprocess.run(
+                [sys.executable, *BUILD_WHEEL, "--wheel-dir", str(target), name],
+                env=os.environ | {"SOURCE_DATE_EPOCH": str(EPOCH)},
+                check=True,
+            )
+
+
+def archive_files(wheels):
+    """Return what the archive holds: from names in it to bytes.
 
     Parameters
     ----------
-    page : str
-        HTML, as Sphinx's builder ``singlehtml`` writes it.
-    title, author : str
-
-    Returns
-    -------
-    str
-        The same without the site around it, after a title page. Each chapter is a section of class
-        ``chapter`` whose title is a heading of the first level, and every link leads somewhere.
-    """
-    soup = BeautifulSoup(page, "html.parser")
-    article = soup.select_one("article.bd-article").extract()
-    for script in soup.body.select("script"):
-        soup.head.append(script.extract())
-    chapters = []
-    for mark in article.select('span[id^="document-"]'):
-        chapter = mark.find_next("section")
-        name = mark["id"].removeprefix("document-")
-        if name in LEFT_OUT:
-            chapter.decompose()
-            mark.decompose()
-            continue
-        chapter["class"] = [*chapter.get("class", []), "chapter"]
-        for heading in chapter.find_all(re.compile("^h[2-6]$")):
-            heading.name = f"h{int(heading.name[1]) - 1}"
-        chapters.append((mark["id"], heading_text(chapter.h1)))
-    for table in article.select("table.results-map"):
-        for cell in table.select("tr > :nth-child(3)"):
-            cell.decompose()  # names of functions and tests
-    for table in article.select("table.ledger"):
-        table.find_parent("div", class_="admonition").decompose()
-    _mend_links(article)
-    soup.body.clear()
-    soup.body["class"] = "book"
-    soup.body.append(BeautifulSoup(_title_page(title, author, chapters), "html.parser"))
-    soup.body.append(article)
-    soup.title.string = title
-    return str(soup)
-
-
-def heading_text(heading):
-    """Return the text of a heading without the sign that links to it."""
-    return heading.get_text().removesuffix("#").strip()
-
-
-def _mend_links(article):
-    """Let links within the book lead to its places, and take links to other files away."""
-    places = {tag["id"] for tag in article.find_all(id=True)}
-    for link in article.find_all("a", href=True):
-        address, sign, place = link["href"].partition("#")
-        if re.match(r"(https?|mailto):", address):
-            continue
-        if sign and place in places:
-            link["href"] = f"#{place}"
-        else:
-            link.unwrap()
-
-
-def _title_page(title, author, chapters):
-    facts = f"Version {dlm_core.__version__} · commit {commit(results=True)} · {date.today()}"
-    items = "".join(f'<li><a href="#{place}">{html.escape(name)}</a></li>' for place, name in chapters)
-    return f"""<article class="bd-article title-page">
-<p class="title">{html.escape(title)}</p>
-<p class="author">{html.escape(author)}</p>
-<p class="facts">{html.escape(facts)}</p>
-<p>The pages of the book as one file, made for paper. Left out here, and found on the pages and in
-the notebooks: the reference of the package's functions, code that only draws or checks, and the
-single checks of the results map.</p>
-<ol class="simple">{items}</ol>
-</article>"""
-
-
-def print_book(target):
-    """Print the single page of the book to the file ``target``, a PDF.
+    wheels : Path
+        The folder of the two wheels.
 
     Raises
     ------
     Refused
-        If there is no Chromium, or the single page was not built.
+        If the pages, with their notebooks, were not built.
     """
-    if CHROMIUM is None:
-        raise Refused("printing the book needs a Chromium: apt-get install chromium")
-    single = BUILD / "singlehtml"
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    root = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["root"]
-    page = (single / f"{root}.html").read_text(encoding="utf-8")
-    source = single / "print.html"
-    source.write_text(printable(page, config["title"], config["author"]), encoding="utf-8")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        # as wide as the text on paper, in pixels of CSS
-        tab = browser.new_page(viewport={"width": 665, "height": 1000}, color_scheme="light")
-        tab.set_default_timeout(600_000)  # milliseconds: what is slow on a busy machine is not wrong
-        tab.emulate_media(media="print")
-        tab.goto(source.as_uri())
-        tab.wait_for_function("window.MathJax?.startup?.promise")
-        tab.evaluate("MathJax.startup.promise.then(() => document.fonts.ready).then(() => true)")
-        tab.evaluate("dispatchEvent(new Event('beforeprint'))")
-        tab.pdf(path=target, prefer_css_page_size=True, tagged=True, outline=True)
-        browser.close()
+    notebooks = sorted((BUILD / "html/_sources/book").glob("*.ipynb"))
+    if not notebooks:
+        raise Refused("there are no pages in _build/html: `make book` builds them")
+    files = {"README.txt": README.encode(), "install.sh": INSTALL.encode()}
+    files["binder/runtime.txt"] = b"python-3.11\n"
+    files["binder/postBuild"] = b"#!/bin/sh\nexec sh install.sh\n"
+    for name in ("LICENSE", "CITATION.cff", "requirements.txt", "requirements-torch.txt"):
+        files[name] = (ROOT / name).read_bytes()
+    for path in sorted(wheels.glob("*.whl")):
+        files[f"wheels/{path.name}"] = path.read_bytes()
+    for path in notebooks:
+        files[f"book/{path.name}"] = path.read_bytes()
+    for path in sorted((ROOT / "book/results").glob("*.*")):
+        files[f"book/results/{path.name}"] = path.read_bytes()
+    return files
+
+
+def write_archive(target, files):
+    """Write files to a zip file in one folder, its name; equal files give equal bytes."""
+    with ZipFile(target, "w") as archive:
+        for name in sorted(files):
+            entry = ZipInfo(f"{Path(target).stem}/{name}")
+            entry.compress_type = ZIP_DEFLATED
+            entry.create_system = 3  # Unix, whatever this machine is
+            program = files[name].startswith(b"#!")
+            entry.external_attr = (0o100755 if program else 0o100644) << 16
+            archive.writestr(entry, files[name])
+
+
+def list_files(site, files):
+    """Put a list of files that lie in the folder ``site`` in the place that pages keep for it.
+
+    Parameters
+    ----------
+    site : Path
+    files : dict
+        From names to descriptions, in HTML.
+    """
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        if PLACE in text:
+            up = os.path.relpath(site, page.parent)
+            items = [
+                f'<li><a href="{up}/{name}">{words}</a> ({_size(site / name)})</li>'
+                for name, words in files.items()
+            ]
+            listed = f'<ul class="downloads simple">{"".join(items)}</ul>'
+            page.write_text(text.replace(PLACE, listed), encoding="utf-8")
+
+
+def _size(path):
+    size = path.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+
+
+def make_site():
+    """Make the site in ``_build/site`` from the pages and the single page that Sphinx built."""
+    shutil.rmtree(SITE, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as name:
+        build_wheels(Path(name))
+        files = archive_files(Path(name))
+    shutil.copytree(BUILD / "html", SITE, ignore=shutil.ignore_patterns(".buildinfo*"))
+    write_archive(SITE / ARCHIVE, files)
+    print_book(SITE / "book.pdf")
+    made = ["book.pdf", ARCHIVE]
+    sums = "".join(f"{file_digest(SITE / name)}  {name}\n" for name in made)
+    (SITE / "SHA256SUMS").write_text(sums, encoding="utf-8")
+    words = ["The book as a PDF", "The notebooks, with all that they need to run", "SHA-256 sums"]
+    list_files(SITE, dict(zip([*made, "SHA256SUMS"], words, strict=True)))
 
 
 if __name__ == "__main__":
-    print_book(BUILD / "book.pdf")
+    try:
+        make_site()
+    except Refused as refusal:
+        print(refusal, file=sys.stderr)
+        sys.exit(2)
