@@ -50,9 +50,9 @@ def counted(number, noun):
 
 
 def origins(checks):
-    """Say which of the checked numbers this build computed, and which were recorded, where."""
+    """Say which of the checked numbers the build computed, and which were recorded, where."""
     if not all(check.recorded for check in checks):
-        yield "recomputed in this build"
+        yield "recomputed by the build"
     yield from dict.fromkeys(check.recorded for check in checks if check.recorded)
 
 
@@ -103,7 +103,7 @@ def build_claims(env):
 
 
 def build_checks(env):
-    """Return the checks in this build's executed notebooks, by page in the order of reading."""
+    """Return the checks in the executed notebooks, by page in the order of reading."""
     executed = Path(env.mystnb_config.output_folder)
     pages = dict.fromkeys([*reading_order(env), *sorted(env.found_docs)])
     notebooks = [name for name in pages if env.doc2path(name).endswith(".ipynb")]
