@@ -57,7 +57,8 @@ _build/sequences/heavy_chains.txt: requirements-sequences.txt book/experiments/h
 	@mv $@.part $@
 
 book: env ## execute every chapter, build the pages into _build/html, and check them
-	rm -rf _build/html _build/.doctrees _build/jupyter_execute
+	rm -rf _build/html _build/.doctrees _build/jupyter_execute $(if $(FRESH),_build/kept)
+	$(BIN)/python -m bookkit.execution
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
 	$(BIN)/python -m pytest -n 2 tests/book/test_pages.py -m pages
 

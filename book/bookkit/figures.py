@@ -60,8 +60,8 @@ _SOLVED = "#117733"
 _WRONG = {"facecolor": "#EDB48F", "linewidth": 0}
 # Networks trained for longer and longer, and the truth.
 _OF_TRAINING, _OF_TRUTH = ("#E69F00", "#56B4E9", "#004488"), "#767676"
-# Points of letters that are still read where a figure is shrunk to the width of a phone.
-_LARGE = 13
+# What a schedule loses, and what is still to come.
+_LOST, _BEFORE = "#B2182B", "#BDBDBD"
 
 
 def curves(x, panels, *, xlabel, bounds=(), xscale="log", yscale="log"):
@@ -73,7 +73,7 @@ def curves(x, panels, *, xlabel, bounds=(), xscale="log", yscale="log"):
         The common axis.
     panels : dict
         From the label of a vertical axis to ``{schedule class: array of shape (n,)}``. On a
-        logarithmic axis a zero is a hollow marker at the lower edge.
+        logarithmic axis zeros are hollow markers in a strip of their own.
     xlabel : str
         Label of the common axis.
     bounds : sequence of (str, array_like)
@@ -89,7 +89,7 @@ def curves(x, panels, *, xlabel, bounds=(), xscale="log", yscale="log"):
         1, len(panels), figsize=(WIDTH, 3.4 if len(panels) == 1 else 3.1), squeeze=False
     )
     for axis, (ylabel, lines) in zip(axes[0], panels.items(), strict=True):
-        dense = len(x) > 60
+        dense, zeros = len(x) > 60, []
         for kind, values in lines.items():
             values = np.asarray(values, dtype=float)
             shown = values > 0 if yscale == "log" else np.full(values.shape, True)
@@ -100,27 +100,23 @@ def curves(x, panels, *, xlabel, bounds=(), xscale="log", yscale="log"):
                 style |= {"linestyle": "none", "markersize": 2.5}
             axis.plot(np.asarray(x)[shown], values[shown], **style)
             if not dense and not shown.all():
-                axis.set_ymargin(0.12)
-                style |= {"linestyle": "none", "fillstyle": "none", "label": None}
-                edge = axis.get_xaxis_transform()
-                height = 0.03 + 0.05 * (list(lines).index(kind) % 2)
-                axis.plot(x[~shown], np.full((~shown).sum(), height), transform=edge, **style)
+                zeros.append((np.asarray(x)[~shown], style))
         axis.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
-    for (name, values), dashes in zip(bounds, ("--", ":"), strict=False):
-        axes[0, 0].plot(x, values, linestyle=dashes, label=name, **BOUND)
+        if axis is axes[0, 0]:
+            for (name, values), dashes in zip(bounds, ("--", ":"), strict=False):
+                axis.plot(x, values, linestyle=dashes, label=name, **BOUND)
+        _strip_of_zeros([axis], [zeros])
     handles = {
         label: handle
         for axis in axes[0]
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=4)
+    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=3)
     return closed(figure)
 
 
 def information_areas(profiles):
     """Many profiles in two columns, with total and dual total correlation as areas.
-
-    Letters are large enough to be read on a phone.
 
     Parameters
     ----------
@@ -131,7 +127,7 @@ def information_areas(profiles):
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = grid(len(profiles), 2, 1.75)
+    figure, axes = grid(len(profiles), 2, 1.45)
     for axis, (title, profile) in zip(axes.flat, profiles.items(), strict=False):
         h = profile.conditional_entropy
         edges = np.arange(h.size + 1)
@@ -139,19 +135,18 @@ def information_areas(profiles):
         axis.stairs(h, edges, baseline=h[-1], fill=True, color=DTC_COLOR, alpha=0.35)
         axis.stairs(h, edges, baseline=None, color=INK, linewidth=1.8)
         axis.set(ylim=(0, 1.42 * h[0]), xlim=(0, h.size), yticks=[0, round(h[0], 1)])
-        axis.set_title(title, fontsize=_LARGE)
+        axis.set_title(title)
         axis.xaxis.set_major_locator(MaxNLocator(3, integer=True))
-        axis.tick_params(labelsize=_LARGE - 1)
         axis.grid(visible=False)
         for x, side, name, value, color in [
             (0.02, "left", "TC", profile.total_correlation, TC_COLOR),
             (0.98, "right", "DTC", profile.dual_total_correlation, DTC_COLOR),
         ]:
-            words = {"color": color, "fontsize": _LARGE, "transform": axis.transAxes}
+            words = {"color": color, "transform": axis.transAxes}
             axis.text(x, 0.99, f"{name} {value:.3g}", ha=side, va="top", **words)
     for axis in axes[:, 0]:
-        axis.set_ylabel("$h_j$", fontsize=_LARGE, rotation=0, labelpad=10)
-    figure.supxlabel("$j$ tokens known", fontsize=_LARGE)
+        axis.set_ylabel("$h_j$", rotation=0, labelpad=8)
+    figure.supxlabel("$j$ tokens known", fontsize="medium")
     return closed(figure)
 
 
@@ -209,15 +204,16 @@ def measured(panels, *, xlabel, ylabel, xscale="log", yscale="log", sigmas=2, lo
     sigmas : float
         Half-length of the error bars, in standard errors.
     lowest : float
-        On a logarithmic axis values up to this are hollow markers at the lower edge.
+        On a logarithmic axis values up to this are hollow markers in a strip of their own.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     figure, axes = grid(len(panels), 2, 2.9, sharey=len(panels) > 1)
+    zeros = []
     for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
-        zeros = 0
+        zeros.append([])
         for name, (x, exact, value, error) in lines.items():
             x, exact, value, error = map(np.asarray, (x, exact, value, error))
             style = look(name)
@@ -231,22 +227,20 @@ def measured(panels, *, xlabel, ylabel, xscale="log", yscale="log", sigmas=2, lo
             bars = np.stack([low, sigmas * error])[:, shown]
             axis.errorbar(x[shown], value[shown], yerr=bars, label=label, capsize=2, **dots)
             if not shown.all():
-                height = np.full((~shown).sum(), 0.03 + 0.045 * zeros)
-                zeros += 1
-                edge = axis.get_xaxis_transform()
-                axis.plot(x[~shown], height, transform=edge, fillstyle="none", **dots)
+                zeros[-1].append((x[~shown], dots))
         axis.set(title=title, xscale=xscale, yscale=yscale)
         ticks = sorted({value for x, *_ in lines.values() for value in x})
         axis.set_xticks(ticks, [f"{value:,}" for value in ticks])
         axis.set_xticks([], minor=True)
     if lowest > 0:  # when all panels, which share the axis, have their lines
         axes[0, 0].set_ylim(bottom=lowest)
+    _strip_of_zeros(axes.flat[: len(panels)], zeros, f"≤ {lowest:g}" if lowest else "0")
     for axis in axes[-1]:
         axis.set_xlabel(xlabel)
     for axis in axes[:, 0]:
         axis.set_ylabel(ylabel)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=4)
+    figure.legend(handles, labels, loc="outside upper left", ncols=3)
     return closed(figure)
 
 
@@ -285,9 +279,6 @@ def needed(panels, *, ylabel):
 def promises(steps, panels, *, columns=2):
     """Constants of schedules against the number of iterations, one panel for each measure.
 
-    Drawn for a narrow page: the figure has two thirds of the width of the others, so that its text
-    can still be read on a telephone.
-
     Parameters
     ----------
     steps : array_like of int, shape (n,)
@@ -304,7 +295,7 @@ def promises(steps, panels, *, columns=2):
     """
     rows = -(-len(panels) // columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(0.72 * WIDTH, 1.3 + 2.2 * rows), squeeze=False, sharex=True
+        rows, columns, figsize=(WIDTH, 1.3 + 2.2 * rows), squeeze=False, sharex=True
     )
     for axis, (measure, lines) in zip(axes.flat, panels.items(), strict=True):
         for below, (name, values) in enumerate(lines.items()):
@@ -349,7 +340,7 @@ def residual_ratios(schedules):
             axis.plot(j[ratio > 0], ratio[ratio > 0], **style)
         axis.set(title=title, xlabel="$j$", yscale="log", xlim=(0, length))
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=4)
+    figure.legend(handles, labels, loc="outside upper left", ncols=3)
     return closed(figure)
 
 
@@ -367,24 +358,25 @@ def reveal(order, compositions):
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = plt.subplots(1, len(compositions), figsize=(WIDTH, 2.9), squeeze=False)
-    colors = ListedColormap(["#F2F2F2", "#A9C6DB", TC_COLOR])
-    for axis, (title, sizes) in zip(axes[0], compositions.items(), strict=True):
+    size = (WIDTH, 0.8 + 1.6 * len(compositions))
+    figure, axes = plt.subplots(len(compositions), 1, figsize=size, squeeze=False, sharex=True)
+    colors = ListedColormap(["#F2F2F2", _BEFORE, INK])
+    for axis, (title, sizes) in zip(axes[:, 0], compositions.items(), strict=True):
         when = np.empty(order.size, dtype=int)
         when[order] = np.repeat(np.arange(len(sizes)), sizes)
         step = np.arange(len(sizes))[:, np.newaxis]
         state = (when < step).astype(int) + 2 * (when == step)
-        axis.pcolormesh(state, cmap=colors, vmin=0, vmax=2, edgecolors="white", linewidth=0.2)
+        axis.pcolormesh(state, cmap=colors, vmin=0, vmax=2, edgecolors="white", linewidth=0.4)
         axis.invert_yaxis()
-        axis.set(title=title, xlabel="position", yticks=step.ravel() + 0.5)
-        axis.set_yticklabels([str(k + 1) if k % 2 == 0 else "" for k in step.ravel()])
+        axis.set(title=title, ylabel="iteration", yticks=step[::3, 0] + 0.5)
+        axis.set_yticklabels([str(k + 1) for k in step[::3, 0]])
         axis.grid(visible=False)
-    axes[0, 0].set_ylabel("iteration")
+    axes[-1, 0].set_xlabel("position")
     patches = [
         Patch(facecolor=colors(i), edgecolor=INK, linewidth=0.4, label=name)
         for i, name in enumerate(["masked", "revealed before", "revealed now, independently"])
     ]
-    figure.legend(handles=patches, loc="outside upper left", ncols=3)
+    figure.legend(handles=patches, loc="outside upper left", ncols=3, columnspacing=1)
     return closed(figure)
 
 
@@ -420,18 +412,18 @@ def orders(plans):
             known = [*before[-1:], *after[:1]]
             if known:
                 parent = max(known, key=lambda j: when[j])
-                axis.plot([i, parent], [step, when[parent]], color="#A9C6DB", lw=0.9, zorder=1)
+                axis.plot([i, parent], [step, when[parent]], color=_BEFORE, lw=0.9, zorder=1)
             following = i + 1 + np.flatnonzero(when[i + 1 :] <= step)[:1]
             if following.size and when[following[0]] == step:
-                axis.plot([i, following[0]], [step, step], color=DTC_COLOR, lw=2.2, zorder=2)
-        axis.scatter(np.arange(when.size), when, s=13, color=TC_COLOR, zorder=3)
+                axis.plot([i, following[0]], [step, step], color=_LOST, lw=2.2, zorder=2)
+        axis.scatter(np.arange(when.size), when, s=11, color=INK, zorder=3)
         axis.set(title=title, yticks=range(1, len(sizes) + 1), ylabel="iteration")
         axis.set_ylim(len(sizes) + 0.6, 0.4)
         axis.grid(visible=False)
     axes[-1, 0].set(xlabel="position", xlim=(-1, when.size))
     handles = [
-        Line2D([], [], color="#A9C6DB", lw=1.4, label="leans on"),
-        Line2D([], [], color=DTC_COLOR, lw=2.2, label="drawn at once though dependent: lost"),
+        Line2D([], [], color=_BEFORE, lw=1.4, label="leans on"),
+        Line2D([], [], color=_LOST, lw=2.2, label="drawn at once though dependent: lost"),
     ]
     figure.legend(handles=handles, loc="outside upper left", ncols=2)
     return closed(figure)
@@ -450,15 +442,17 @@ def starts(schedules):
     matplotlib.figure.Figure
     """
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
-    for name, (schedule, measure) in schedules.items():
-        style = {**look(name), "marker": None}
+    # Where two lines are one, the earlier stays in view beside the later.
+    widths = np.linspace(3.6, 1.2, len(schedules))
+    for width, (name, (schedule, measure)) in zip(widths, schedules.items(), strict=True):
+        style = {**look(name), "marker": None, "linewidth": width}
         j = np.arange(1, schedule.length)
         axes[0].plot(schedule.start_probabilities, **style)
         axes[1].plot(j, schedule.residual / measure_weights(measure, schedule.length), **style)
     axes[0].set(title="start probability $u_t$", xlabel="$t$")
     axes[1].set(title=r"$E[W_j]\,/\,r_j$", xlabel="$j$")
     axes[1].set_ylim(bottom=0)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
     return closed(figure)
 
 
@@ -480,7 +474,7 @@ def frontier(line, points):
     axis.plot(*line.T, color=INK, linewidth=1.6, label="frontier")
     for name, point in points.items():
         style = look(name)
-        axis.plot(*point, **{**style, "linestyle": "none", "markersize": 8})
+        axis.plot(*point, **{**style, "linestyle": "none", "markersize": 7})
     axis.set(xlabel="constant for TC", ylabel="constant for DTC", xscale="log", yscale="log")
     axis.legend()
     return closed(figure)
@@ -499,11 +493,11 @@ def gaps(panels):
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = grid(len(panels), 3, 2.2, sharex=True)
+    figure, axes = grid(len(panels), 2, 1.8, sharex=True)
     for axis, (title, (steps, expected, mixture)) in zip(axes.flat, panels.items(), strict=False):
-        axis.fill_between(steps, mixture, expected, color=TC_COLOR, alpha=0.2, linewidth=0)
-        axis.plot(steps, expected, "o-", color=TC_COLOR, label="expected KL")
-        axis.plot(steps, mixture, "s--", color=INK, markersize=4, label="KL of the mixture")
+        axis.fill_between(steps, mixture, expected, color=_BAND, linewidth=0)
+        axis.plot(steps, expected, "o-", color=INK, label="expected KL")
+        axis.plot(steps, mixture, "s--", color=INK, fillstyle="none", label="KL of the mixture")
         axis.set(title=title, ylim=(0, None))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axis in axes[-1]:
@@ -566,9 +560,8 @@ def rates(x, lines, limits):
         shown = (ratio >= x.min()) & (ratio <= x.max())
         style = {"color": look(name)["color"], "linewidth": 3, "alpha": 0.35}
         axis.plot(ratio[shown], value[shown], label=f"{name}, limit", **style)
-    axis.set(xlabel="$L / K$", ylabel="$K$ times the constant", xscale="log")
-    axis.set_ylim(0, 1.3 * max(lines["TC-adaptive"]))
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=4)
+    axis.set(xlabel="$L / K$", ylabel="$K$ times the constant", xscale="log", yscale="log")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=3)
     return closed(figure)
 
 
@@ -625,18 +618,17 @@ def staircases(profile, compositions):
     """
     h = profile.conditional_entropy
     edges = np.arange(h.size + 1)
-    figure, axes = plt.subplots(
-        1, len(compositions), figsize=(WIDTH, 2.9), squeeze=False, sharey=True
-    )
-    for axis, (title, sizes) in zip(axes[0], compositions.items(), strict=True):
+    size = (WIDTH, 0.5 + 1.5 * len(compositions))
+    figure, axes = plt.subplots(len(compositions), 1, figsize=size, squeeze=False, sharex=True)
+    for axis, (title, sizes) in zip(axes[:, 0], compositions.items(), strict=True):
         stairs = np.repeat(h[np.cumsum(sizes) - sizes], sizes)
-        axis.stairs(stairs, edges, baseline=h, fill=True, color="#D9A441", alpha=0.6)
-        axis.stairs(stairs, edges, baseline=None, color="#8A5A00", linewidth=1.2)
+        axis.stairs(stairs, edges, baseline=h, fill=True, color=_LOST, alpha=0.35)
+        axis.stairs(stairs, edges, baseline=None, color=_LOST, linewidth=1.2)
         axis.stairs(h, edges, baseline=None, color=INK, linewidth=1.8)
-        axis.set(title=title, xlabel="$j$ tokens known", xlim=(0, h.size), ylim=(0, 1.1 * h[0]))
+        axis.set(title=title, ylabel="$h_j$ in nats", xlim=(0, h.size), ylim=(0, 1.1 * h[0]))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(visible=False)
-    axes[0, 0].set_ylabel("$h_j$ in nats")
+    axes[-1, 0].set_xlabel("$j$ tokens known")
     return closed(figure)
 
 
@@ -658,9 +650,8 @@ def words(p, sampled):
     places = np.arange(p.size)
     figure, axis = plt.subplots(figsize=(WIDTH, 2.9))
     axis.bar(places, p.ravel(), color="#C9C9C9", label="data")
-    marks = zip(sampled.items(), (TC_COLOR, DTC_COLOR), "os", (-0.18, 0.18), strict=False)
-    for (name, q), color, marker, shift in marks:
-        axis.plot(places + shift, q.ravel(), marker, color=color, label=name)
+    for (name, q), marker, fill in zip(sampled.items(), "os", ("none", "full"), strict=False):
+        axis.plot(places, q.ravel(), marker, color=INK, fillstyle=fill, label=name)
     axis.set_xticks(places, names, rotation=90, family="monospace")
     axis.set(ylabel="probability", xlim=(-0.7, p.size - 0.3))
     axis.grid(visible=False, axis="x")
@@ -688,7 +679,7 @@ def coverage(rows, repetitions, *, nominal=0.95):
     matplotlib.figure.Figure
     """
     targets = list(dict.fromkeys(row["target"] for row in rows))
-    figure, axes = grid(len(targets), 4, 1.8, sharex=True, sharey=True)
+    figure, axes = grid(len(targets), 3, 1.75, sharex=True, sharey=True)
     for axis, target in zip(axes.flat, targets, strict=False):
         axis.axhline(nominal, color=INK, linewidth=0.9, linestyle="--")
         for quantity, color, marker in [("TC", TC_COLOR, "o"), ("DTC", DTC_COLOR, "s")]:
@@ -714,10 +705,9 @@ def coverage(rows, repetitions, *, nominal=0.95):
                         n[place], share[place], fillstyle=fill, clip_on=False, zorder=3, **dots
                     )
         name, *size = target.split(", ", 1)
-        axis.set_title("\n".join([name, *size]), fontsize=9)
+        axis.set_title("\n".join([name, *size]), fontsize="small")
         axis.set(xscale="log")
         axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.tick_params(labelsize=8)
     axes[0, 0].set_ylim(top=1.005)
     axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     for axis in axes[-1]:
@@ -736,7 +726,7 @@ def coverage(rows, repetitions, *, nominal=0.95):
     handles[-1].set_linestyle("none")
     promised = f"promised: {nominal:.0%}"
     handles.append(Line2D([], [], color=INK, linewidth=0.9, linestyle="--", label=promised))
-    figure.legend(handles=handles, loc="outside upper left", ncols=4)
+    figure.legend(handles=handles, loc="outside upper left", ncols=3)
     return closed(figure)
 
 
@@ -754,24 +744,23 @@ def strips(members, *, floor):
     -------
     matplotlib.figure.Figure
     """
-    figure, axis = plt.subplots(figsize=(WIDTH, 2.2 + 0.62 * len(members)))
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.8 + 0.5 * len(members)))
     names = dict.fromkeys(name for errors in members.values() for name in errors)
     for place, errors in enumerate(members.values()):
         if place % 2:
             axis.axhspan(place - 0.5, place + 0.5, color="#F4F4F4", zorder=0)
         for rank, (name, error) in enumerate(errors.items()):
-            drawn = look(name) | {"linestyle": "none", "clip_on": False, "markersize": 8}
+            drawn = look(name) | {"linestyle": "none", "clip_on": False, "markersize": 7}
             drawn["fillstyle"] = "full" if error > floor else "none"
             height = place + 0.74 * (rank / max(len(errors) - 1, 1) - 0.5)
             axis.plot(max(error, floor), height, **drawn | {"label": None})
     axis.set(xscale="log", ylim=(len(members) - 0.5, -0.5))
     axis.set_xlim(left=floor)
-    axis.set_yticks(range(len(members)), list(members), fontsize=_LARGE)
-    axis.tick_params(axis="x", labelsize=_LARGE)
-    axis.set_xlabel("expected KL in nats", fontsize=_LARGE)
+    axis.set_yticks(range(len(members)), list(members))
+    axis.set_xlabel("expected KL in nats")
     axis.grid(visible=False, axis="y")
-    handles = [Line2D([], [], **look(n) | {"linestyle": "none", "markersize": 8}) for n in names]
-    layout = {"loc": "outside upper left", "ncols": 3, "fontsize": _LARGE, "handletextpad": 0.2}
+    handles = [Line2D([], [], **look(n) | {"linestyle": "none", "markersize": 7}) for n in names]
+    layout = {"loc": "outside upper left", "ncols": 3, "handletextpad": 0.2}
     figure.legend(handles=handles, columnspacing=1.0, **layout)
     return closed(figure)
 
@@ -894,7 +883,7 @@ def sizes_with_training(rows, truth, steps):
     rows = sorted(rows, key=lambda row: row["training"])
     budgets = list(dict.fromkeys(row["training"] for row in rows))
     shades = dict(zip(budgets, _OF_TRAINING, strict=False))
-    size = (0.72 * WIDTH, 8.2)
+    size = (WIDTH, 8.2)
     figure, axes = plt.subplots(3, 1, figsize=size, height_ratios=(2.3, 0.3 + 0.27 * len(rows), 2))
 
     known = np.arange(truth.length)
@@ -1034,7 +1023,7 @@ def grids_sampled(samples, steps):
     """
     samples = np.asarray(samples).reshape(len(steps), -1, 4, 4)
     shape = samples.shape[:2]
-    size = (0.72 * WIDTH, 0.72 * WIDTH * shape[0] / shape[1])
+    size = (WIDTH, WIDTH * shape[0] / shape[1])
     figure, axes = plt.subplots(*shape, figsize=size, squeeze=False)
     for (row, column), axis in np.ndenumerate(axes):
         grid, wrong = samples[row, column], _repeats(samples[row, column])
@@ -1052,7 +1041,7 @@ def grids_sampled(samples, steps):
         axis.set(xlim=(-0.3, 4.3), ylim=(4.3, -0.9), aspect="equal")
         axis.set_axis_off()
         if column == 0:
-            axis.text(-0.5, 2, f"$K = {steps[row]}$", ha="right", va="center", fontsize=_LARGE)
+            axis.text(-0.5, 2, f"$K = {steps[row]}$", ha="right", va="center")
     return closed(figure)
 
 
@@ -1080,8 +1069,11 @@ def before_and_after(before, after, guesses):
     -------
     matplotlib.figure.Figure
     """
-    figure, axis = plt.subplots(figsize=(0.8 * WIDTH, 3.4))
-    for label, rows, color in (("as it comes", before, INK), ("after Eq. 3", after, TC_COLOR)):
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
+    for label, rows, color in (
+        ("as it comes", before, INK),
+        ("after Eq. 3", after, _OF_TRAINING[-1]),
+    ):
         for row in rows:
             known = np.arange(len(row["curve"]))
             value, error = np.asarray(row["curve"]), np.asarray(row["curve_error"])
@@ -1099,7 +1091,7 @@ def before_and_after(before, after, guesses):
 
 def _stacked(count, height):
     """Panels one below the other, narrow enough to be read on a phone."""
-    size = (0.72 * WIDTH, height * count)
+    size = (WIDTH, height * count)
     figure, axes = plt.subplots(count, 1, figsize=size, squeeze=False)
     return figure, axes[:, 0]
 
@@ -1130,6 +1122,29 @@ def grid(count, columns, height, **share):
     for axis in axes.flat[count:]:
         axis.set_visible(False)
     return figure, axes
+
+
+def _strip_of_zeros(axes, zeros, label="0"):
+    """Below logarithmic axes of one range, a shaded strip for what such an axis cannot show.
+
+    Each axis has its list of abscissae and styles; each of these has a line of its own.
+    """
+    if not any(zeros):
+        return
+    low, high = np.log10(axes[0].get_ylim())
+    bottom, share = low - 0.2 * (high - low), 0.2 / 1.2
+    decades = np.arange(np.ceil(low), high)
+    for axis, lines in zip(axes, zeros, strict=True):
+        axis.set_ylim(10**bottom, 10**high)
+        axis.axhspan(10**bottom, 10**low, color="#F0F0F0", linewidth=0, zorder=0)
+        axis.yaxis.set_major_locator(FixedLocator(10.0 ** decades[:: -(-len(decades) // 6)]))
+        axis.yaxis.set_minor_locator(NullLocator())
+        place = {"transform": axis.get_yaxis_transform(), "ha": "right", "va": "center"}
+        axis.text(-0.015, 10 ** ((bottom + low) / 2), label, fontsize="small", **place)
+        for rank, (x, style) in enumerate(lines, start=1):
+            hollow = {"linestyle": "none", "fillstyle": "none", "label": None}
+            height = np.full(len(x), share * rank / (len(lines) + 1))
+            axis.plot(x, height, transform=axis.get_xaxis_transform(), **style | hollow)
 
 
 def closed(figure):

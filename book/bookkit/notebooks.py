@@ -59,8 +59,11 @@ def on_all_cpus(do, paths):
     return asyncio.run(together())
 
 
-async def executed(path):
-    """Return the notebook at `path` with new outputs. Its kernel computes with one thread."""
+async def executed(path, variables=None):
+    """Return the notebook at `path` with new outputs. Its kernel computes with one thread.
+
+    `variables` are added to its environment.
+    """
     notebook = nbformat.read(path, 4)
     await NotebookClient(
         notebook,
@@ -68,7 +71,7 @@ async def executed(path):
         kernel_name="python3",
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
-    ).async_execute(env=os.environ | {"OMP_NUM_THREADS": "1"})
+    ).async_execute(env=os.environ | {"OMP_NUM_THREADS": "1"} | (variables or {}))
     return notebook
 
 

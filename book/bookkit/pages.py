@@ -1,38 +1,15 @@
-"""What every page of the book shares: fresh execution, MathJax and its macros, provenance."""
+"""What every page of the book shares: kept outputs, MathJax and its macros, provenance."""
 
 import shutil
-import time
-from datetime import date
-from importlib.util import find_spec
 from pathlib import Path
 
+import nbformat
 import yaml
 from docutils import nodes
-from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn
-from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.util.docutils import SphinxDirective
 
-from bookkit.notebooks import executed, on_all_cpus
-from bookkit.records import commit, digest, file_digest, threads_in_words
-
-# What a notebook's results depend on besides its own cells.
-SOURCES = (
-    "dlm_core/**/*.py",
-    "requirements.txt",
-    "book/claims.yml",
-    "book/macros.yml",
-    "book/results/**/*",
-    "book/bookkit/*.py",
-)
-# The part of MathJax that the pages load: 2 MB of 24.
-MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
-
-
-def digest_of_sources(root):
-    """Return a hash of all files that `SOURCES` names under `root`."""
-    paths = {path for pattern in SOURCES for path in root.glob(pattern) if path.is_file()}
-    return digest({path.relative_to(root).as_posix(): file_digest(path) for path in paths})
+from bookkit.execution import kept_at, with_outputs
+from bookkit.light import add_mathjax, lighten
 
 
 def load_macros(root):
@@ -73,9 +50,8 @@ class NotationTable(SphinxDirective):
 
 
 def configure(app, config):
-    """Hand the digest and the macros to Sphinx."""
+    """Hand the macros to Sphinx."""
     root = Path(app.srcdir)
-    config.bookkit_digest = digest_of_sources(root)
     macros = {
         name: [entry["tex"], entry["args"]] if "args" in entry else entry["tex"]
         for name, entry in load_macros(root).items()
@@ -84,52 +60,33 @@ def configure(app, config):
     config.mathjax3_config["tex"]["macros"] = macros
 
 
-def execute_notebooks(app, env, docnames):
-    """Execute the notebooks about to be read, several at once, and put them where MyST-NB looks."""
-
-    async def timed(path):
-        start = time.perf_counter()
-        notebook = await executed(path)
-        return CacheBundleIn(
-            notebook, str(path), data={"execution_seconds": time.perf_counter() - start}
-        )
-
-    cache = get_cache(env.mystnb_config.execution_cache_path)
-    paths = filter(lambda path: path.suffix == ".ipynb", map(Path, map(env.doc2path, docnames)))
-    for bundle in on_all_cpus(timed, paths):
-        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+def fill_in_outputs(app, docname, source):
+    """Give MyST-NB the notebook of a page with the outputs that are kept for it."""
+    if Path(app.env.doc2path(docname)).suffix == ".ipynb":
+        notebook = nbformat.reads(source[0], 4)
+        root = Path(app.srcdir)
+        execution = with_outputs(root, docname, notebook)
+        app.env.note_dependency(str(kept_at(root, docname)))
+        app.env.metadata[docname]["computed"] = execution.line
+        source[0] = nbformat.writes(notebook)
 
 
 def add_provenance(app, doctree):
     """Say below the title of an executed page when, where and from what it was computed."""
-    execution = NbMetadataCollector.get_exec_data(app.env, app.env.docname)
-    if execution is None:
-        return
-    facts = [
-        "Computed in this build",
-        f"{execution['runtime']:.1f} s",
-        threads_in_words(),
-        date.today().isoformat(),
-        f"commit {commit(app.srcdir, results=True)}",
-    ]
-    title = next(doctree.findall(nodes.title))
-    strip = nodes.paragraph("", " · ".join(facts), classes=["provenance"])
-    title.parent.insert(title.parent.index(title) + 1, strip)
+    line = app.env.metadata[app.env.docname].pop("computed", None)
+    if line:
+        title = next(doctree.findall(nodes.title))
+        strip = nodes.paragraph("", line, classes=["provenance"])
+        title.parent.insert(title.parent.index(title) + 1, strip)
 
 
 def copy_files(app, exception):
-    """Add MathJax to the pages, and put executed notebooks behind the download buttons."""
+    """Add MathJax, drop what no page uses, and put executed notebooks behind the downloads."""
     if exception is not None or app.builder.format != "html":
         return
     out = Path(app.outdir)
-    source = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax"
-    target = out / "_static/mathjax"
-    for part in MATHJAX:
-        if (source / part).is_dir():
-            shutil.copytree(source / part, target / part, dirs_exist_ok=True)
-        else:
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / part, target / part)
+    add_mathjax(out)
+    lighten(out)
     executed = Path(app.env.mystnb_config.output_folder)
     for download in (out / "_sources").rglob("*.ipynb"):
         shutil.copyfile(executed / download.relative_to(out / "_sources"), download)
@@ -137,11 +94,9 @@ def copy_files(app, exception):
 
 def setup(app):
     """Register the extension with Sphinx."""
-    # "env": when the digest changes, every page is read, and so executed, again.
-    app.add_config_value("bookkit_digest", "", "env")
     app.add_directive("notation-table", NotationTable)
     app.connect("config-inited", configure)
-    app.connect("env-before-read-docs", execute_notebooks)
+    app.connect("source-read", fill_in_outputs)
     app.connect("doctree-read", add_provenance)
     app.connect("build-finished", copy_files)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -17,6 +17,7 @@ from bookkit.ledger import load_claims, read_checks
 from bookkit.pages import page_link, table
 
 MAP = "book/results_map"
+EXPLAINED = "how-to-read-a-check"  # where the map says it
 MODULES = r"^([a-z_]+\.)+"
 PREFIXES = ("P", "B", "A")
 LOGGER = logging.getLogger(__name__)
@@ -40,10 +41,11 @@ def contradictions(claims, checks):
 def tally(checks):
     """Say how many checks and comparisons there are."""
     comparisons = sum(check.comparisons for check in checks)
-    return f"{_count(len(checks), 'check')}, {_count(comparisons, 'comparison')}"
+    return f"{counted(len(checks), 'check')}, {counted(comparisons, 'comparison')}"
 
 
-def _count(number, noun):
+def counted(number, noun):
+    """Return a number with its noun, in the plural unless it is one."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -54,14 +56,23 @@ def origins(checks):
     yield from dict.fromkeys(check.recorded for check in checks if check.recorded)
 
 
-def closest_calls(checks):
-    """Quote the slack of the tightest bound and of the loosest equality."""
+def tightest(checks):
+    """Return the bound with the least slack and the loosest equality; None where there is none."""
     equalities = [check for check in checks if check.relation in ("=", "≈")]
     bounds = [check for check in checks if check.relation not in ("=", "≈")]
-    if bounds:
-        yield f"bounds: least slack {min(bounds, key=lambda check: check.distance).slack}"
-    if equalities:
-        yield f"equalities: {max(equalities, key=_looseness).slack}"
+    return (
+        min(bounds, key=lambda check: check.distance, default=None),
+        max(equalities, key=_looseness, default=None),
+    )
+
+
+def closest_calls(checks):
+    """Quote the slack of the tightest bound and of the loosest equality."""
+    bound, equality = tightest(checks)
+    if bound:
+        yield f"bounds: least slack {bound.slack}"
+    if equality:
+        yield f"equalities: {equality.slack}"
 
 
 def _looseness(check):

@@ -1,12 +1,20 @@
 """One look for every figure: a colour, a marker and a name for each schedule."""
 
+from base64 import b64encode
+from io import BytesIO
+
 import matplotlib.pyplot as plt
 import seaborn as sns
+from IPython import get_ipython
+from IPython.core.pylabtools import retina_figure
+from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import set_matplotlib_formats
+from PIL import Image
 
 __all__ = ["BOUND", "INK", "WIDTH", "look", "use"]
 
-WIDTH = 7.2
+# Inches. Shrunk to 360 pixels, the width of a phone, nine points are then eight pixels high.
+WIDTH = 5.6
 INK = "#333333"
 BOUND = {"color": "#767676", "linewidth": 1.3}
 
@@ -39,6 +47,24 @@ _LOOKS = {
 }
 
 
+def light_png(figure):
+    """Draw a figure as the notebook shows it: a PNG at twice its size, in at most 256 colours.
+
+    Lines and letters on white have few colours beside their soft edges: no pixel moves by a
+    shade that an eye sees, and the file is a third of the size.
+
+    Returns
+    -------
+    tuple of str and dict
+        The image in base 64, and the width and the height to show it at, in pixels.
+    """
+    png, size = retina_figure(figure)
+    with Image.open(BytesIO(png)) as image:
+        light = image.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE)
+    light.save(packed := BytesIO(), "PNG", optimize=True)
+    return b64encode(packed.getvalue()).decode("ascii"), size
+
+
 def use():
     """Set the look of all figures that follow: size, fonts, light opaque background, 2x PNG."""
     sns.set_theme(
@@ -46,7 +72,7 @@ def use():
         style="whitegrid",
         rc={
             "figure.figsize": (WIDTH, 3.2),
-            "figure.dpi": 96,
+            "figure.dpi": 120,
             "figure.facecolor": "white",
             "savefig.facecolor": "white",
             "figure.constrained_layout.use": True,
@@ -70,7 +96,9 @@ def use():
             "axes.spines.right": False,
         },
     )
-    set_matplotlib_formats("retina")
+    set_matplotlib_formats()  # none of its own: what shows a figure is `light_png`
+    if (shell := get_ipython()) is not None:
+        shell.display_formatter.formatters["image/png"].for_type(Figure, light_png)
     plt.rcParams["figure.max_open_warning"] = 0
 
 

@@ -11,6 +11,7 @@ import pytest
 from bookkit.ledger import load_claims, read_checks
 from bookkit.resultsmap import contradictions
 from contents import CHAPTERS, CLAIMS, NOTEBOOKS, PAGES, ROOT, code_cells, prose, tags
+from typed_numbers import ALLOWED, PENDING, in_caption, in_prose, typed
 
 SHOWN = re.compile(r"text/(plain|html|latex|markdown)$|image/|application/papermill\.record/")
 HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
@@ -146,6 +147,46 @@ def test_decimals_are_found_in_prose_only():
         "Gains 1.5, in `2.5` and $3.5$.\n\n```{prf:lemma}\nAt 4.5.\n```\n\n```python\n5.5\n```\n"
     )
     assert decimals(prose) == {"1.5", "4.5"}
+
+
+@every_notebook
+def test_numbers_that_a_run_supplies_are_not_typed(page):
+    allowed = set(ALLOWED.get(page, {}))
+    found = typed(page)
+    assert allowed <= found  # what is gone needs no permission
+    if page not in PENDING:
+        assert found <= allowed
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Over 2,000 draws at $K = 1000$, half of them.", {"2,000 draws", "1000", "half of"}),
+        ("One order of 48 positions, and 95 % of it.", {"48 positions", "95 %"}),
+        (
+            "The lines of $1/2$ lie about half the way up, near forty nats.",
+            {"half the", "forty nats"},
+        ),
+        ("The line at {glue:text}`height:.2f`, over {glue:text}`n` draws, [](04.ipynb) 3.", set()),
+        ("Right, two panels of Figure 1.", set()),
+    ],
+)
+def test_typed_numbers_are_found_in_captions(text, found):
+    said = in_caption(text)
+    assert len(said) == len(found)
+    assert all(any(word in phrase for phrase in said) for word in found)
+
+
+def test_typed_numbers_are_found_in_prose():
+    theorem = ":::{prf:lemma} Twice\n:label: lem-a\nA factor of two, at 10,000 places.\n:::\n"
+    run = (
+        "A false alarm once in 16,000 seeds, within milliseconds and four standard errors of "
+        "$L = 2000$. With $K = 300$ of 12 tokens there are 455 compositions, and a factor of ten.\n"
+    )
+    found = {"once in", "16,000 seeds", "four standard errors", "455 compositions"}
+    found |= {"2000", "factor of ten", "milliseconds"}
+    assert set(in_prose(theorem + run, {"2000"})) == found
+    assert not in_prose(theorem)
 
 
 def test_claims_and_checks_agree():

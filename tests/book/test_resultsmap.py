@@ -146,7 +146,7 @@ def pages(tmp_path_factory):
     (root / "book/results_map.md").write_text("# Map\n\n```{results-map}\n```\n```{ledger}\n```\n")
     (root / "index.md").write_text("# Book\n\n```{toctree}\nbook/page\nbook/results_map\n```\n")
     (root / "conf.py").write_text(
-        "extensions = ['myst_nb', 'bookkit.resultsmap']\n"
+        "extensions = ['myst_nb', 'bookkit.resultsmap', 'bookkit.checkrows']\n"
         "nb_execution_mode = 'off'\n"
         "myst_enable_extensions = ['dollarmath']\n"
         "html_theme = 'basic'\n"
@@ -189,6 +189,17 @@ def test_the_ledger_shows_every_record(pages):
     assert hostile("claim") in unknown.text
     for row in (known, unknown):
         assert all(hostile(field) in row.text for field in ("name", "measured", "expected"))
+
+
+def test_a_page_folds_its_checks_and_states_each(pages):
+    folds = pages["page"].select("details.checks")
+    ((first, last),) = [fold.select("p.check-row")[:-1] for fold in folds]
+    assert first.select_one("a")["href"] == "results_map.html#claim-p1"
+    assert not last.select("a")
+    for row in first, last:
+        assert all(hostile(field) in row.text for field in ("name", "measured", "expected"))
+    assert hostile("recorded") in folds[0].text
+    assert not pages["page"].select(".ledger-row")
 
 
 def test_a_glued_line_is_text(pages):

@@ -113,15 +113,9 @@ def build(tmp_path):
     (tmp_path / "book/claims.yml").write_text("claims: []\n")
 
     def build():
-        return run(
-            "jupyter-book",
-            "build",
-            ".",
-            "-W",
-            "-n",
-            cwd=tmp_path,
-            PYTHONPATH=f"{tmp_path}:{tmp_path}/book",
-        )
+        where = {"cwd": tmp_path, "PYTHONPATH": f"{tmp_path}:{tmp_path}/book"}
+        done = run("python", "-m", "bookkit.execution", **where)
+        return done if done.returncode else run("jupyter-book", "build", ".", "-W", "-n", **where)
 
     return build
 

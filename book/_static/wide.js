@@ -1,0 +1,45 @@
+"use strict";
+
+// A box wider than its place scrolls: it takes the keyboard, says what it is, and fades where it
+// goes on.
+(() => {
+  const KINDS = {
+    Equation: "mjx-container[display], span.math",
+    Code: ".cell_input pre, div[class*='highlight-'] pre",
+    Output: ".cell_output pre, .cell_output > .output",
+    Table: ".pst-scrollable-table-container, .admonition, table.indextable",
+  };
+
+  // What screen readers read of an inline formula is as wide as it is unseen.
+  const width = (box) =>
+    box.matches("span.math") ? box.querySelector("mjx-math")?.offsetWidth ?? 0 : box.scrollWidth;
+
+  function fade(box) {
+    const rest = width(box) - box.clientWidth - box.scrollLeft;
+    box.dataset.more = [box.scrollLeft > 1 && "left", rest > 1 && "right"].filter(Boolean).join(" ");
+  }
+
+  function mark(box, kind) {
+    if (width(box) > box.clientWidth + 1) {
+      if (!("more" in box.dataset)) box.addEventListener("scroll", () => fade(box), { passive: true });
+      box.tabIndex = 0;
+      box.setAttribute("role", "group");
+      box.setAttribute("aria-label", `${kind}, scrolls sideways`);
+      fade(box);
+    } else if (box.dataset.more) {
+      box.dataset.more = "";
+      for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
+    }
+  }
+
+  function markAll() {
+    for (const [kind, boxes] of Object.entries(KINDS)) {
+      for (const box of document.querySelectorAll(boxes)) if (box.clientWidth) mark(box, kind);
+    }
+  }
+
+  window.addEventListener("load", () => {
+    new ResizeObserver(markAll).observe(document.querySelector("article") ?? document.body);
+    window.MathJax?.startup?.promise?.then(markAll);
+  });
+})();

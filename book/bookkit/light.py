@@ -1,0 +1,81 @@
+"""What the built pages need not send: idle scripts and icons, source maps, most of MathJax."""
+
+import re
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+# The parts of MathJax that the pages load, by `mathjax3_config`: a third less than its bundles.
+MATHJAX = (
+    "startup.js",
+    "core.js",
+    "input/tex.js",
+    "input/tex/extensions",
+    "output/chtml.js",
+    "output/chtml/fonts/tex.js",
+    "output/chtml/fonts/woff-v2",
+    "a11y/assistive-mml.js",
+)
+# The theme's icons come from its web font, which its script of 1.5 MB would draw once more.
+_ICON_SCRIPT = re.compile(r'\s*<script defer src="[^"]*/fontawesome\.js[^"]*"></script>')
+# Its search as one types is off, so that only the search page needs the index.
+_SEARCH_SCRIPT = re.compile(
+    r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
+)
+_ICON_RULE = re.compile(r'(?:\.fa-[a-z0-9-]+:before,?)+\{content:"[^"]*"\}')
+_ICON_NAME = re.compile(r"\bfa-[a-z0-9-]+")
+# Every browser of the last ten years reads the same font as WOFF2.
+_OLD_FONT = re.compile(r',url\([^)]*\.ttf\) format\("truetype"\)')
+_MAP = re.compile(r"\n?(?:/\*|//)[#@] ?sourceMappingURL=\S+(?: ?\*/)?\s*$")
+
+
+def add_mathjax(out):
+    """Copy `MATHJAX` to the static files of the built pages."""
+    source = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax"
+    target = out / "_static/mathjax"
+    for part in MATHJAX:
+        (target / part).parent.mkdir(parents=True, exist_ok=True)
+        if (source / part).is_dir():
+            shutil.copytree(source / part, target / part, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source / part, target / part)
+
+
+def _rewrite(path, change):
+    text = path.read_text(encoding="utf-8")
+    if (changed := change(text)) != text:
+        path.write_text(changed, encoding="utf-8")
+
+
+def _without_idle_scripts(page):
+    def change(text):
+        text = _ICON_SCRIPT.sub("", text)
+        return text if page.name == "search.html" else _SEARCH_SCRIPT.sub("", text)
+
+    return change
+
+
+def _without_idle_icons(used):
+    def kept(rule):
+        return rule[0] if used.intersection(_ICON_NAME.findall(rule[0])) else ""
+
+    return lambda text: _OLD_FONT.sub("", _ICON_RULE.sub(kept, text))
+
+
+def lighten(out):
+    """Drop from the built pages under `out` what no page uses; a second time changes nothing."""
+    static = out / "_static"
+    shutil.rmtree(static / "locales", ignore_errors=True)
+    for idle in ("*.map", "fontawesome.js*", "*.ttf"):
+        for file in static.rglob(idle):
+            file.unlink()
+    pages, scripts = [*out.rglob("*.html")], [*static.rglob("*.js")]
+    for page in pages:
+        _rewrite(page, _without_idle_scripts(page))
+    theme = static / "styles/pydata-sphinx-theme.css"
+    sheets = [sheet for sheet in static.rglob("*.css") if sheet != theme]
+    texts = (file.read_text(encoding="utf-8") for file in (*pages, *scripts, *sheets))
+    used = {name for text in texts for name in _ICON_NAME.findall(text)}
+    _rewrite(theme, _without_idle_icons(used))
+    for file in (theme, *sheets, *scripts):
+        _rewrite(file, lambda text: _MAP.sub("", text))

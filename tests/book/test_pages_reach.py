@@ -1,0 +1,123 @@
+"""The built pages reach every reader: light, within the screen's width, and by any means."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from contents import PAGES
+
+# Pytest finds a fixture where its name is.
+from test_pages import HTML, browser, site  # noqa: F401
+
+pytestmark = pytest.mark.pages
+
+MEGABYTES = 2.3
+every_page = pytest.mark.parametrize(
+    "page", [*PAGES, "search", "genindex", "py-modindex", "prf-prf"]
+)
+ALLOWED_FINDINGS = {}
+# Docstrings are as wide as the package, whose lines have up to 100 letters.
+SCROLLS_AT_1280 = {"book/api": {"Code"}}
+
+# Every box that is wider than its place or that hides a part of what it holds, opened and measured.
+BOXES = """() => {
+    const wide = [];
+    for (const box of document.querySelectorAll("article *")) {
+        const style = getComputedStyle(box);
+        const unseen = "mjx-assistive-mml, mjx-ext, .toggle-hidden *, .visually-hidden";
+        if (!box.clientWidth || style.overflowX === "visible" || box.closest(unseen)) continue;
+        const inside = box.matches("span.math")
+            ? box.querySelector("mjx-math").offsetWidth : box.scrollWidth;
+        if (inside <= box.clientWidth + 1) continue;
+        wide.push({
+            what: (box.getAttribute("aria-label") ?? box.tagName).split(",")[0],
+            text: box.innerText.slice(0, 60),
+            hinted: box.tabIndex === 0 && box.dataset.more === "right"
+                && style.maskImage.includes("gradient") && /auto|scroll/.test(style.overflowX),
+        });
+    }
+    return wide;
+}"""
+
+
+def opened(browser, site, page, width=1280):  # noqa: F811
+    """Open a page in a browser that has stored nothing, and wait until its formulas stand."""
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab.set_default_timeout(120_000)
+    tab.bytes = {}
+    tab.on("response", lambda answer: tab.bytes.update({answer.url: len(answer.body())}))
+    tab.goto(f"{site}/{page}.html", wait_until="networkidle")
+    tab.evaluate("window.MathJax?.startup?.promise.then(() => true)")
+    tab.wait_for_load_state("networkidle")
+    return tab
+
+
+@every_page
+def test_first_load_is_light(page, browser, site):  # noqa: F811
+    tab = opened(browser, site, page)
+    at_first = sum(tab.bytes.values())
+    tab.evaluate(
+        """async () => {
+            for (let y = 0; y < document.body.scrollHeight; y += 600) {
+                scrollTo(0, y);
+                await new Promise(requestAnimationFrame);
+            }
+        }"""
+    )
+    tab.wait_for_load_state("networkidle")
+    scrolled = sum(tab.bytes.values())
+    tab.close()
+    assert at_first <= scrolled <= 1e6 * MEGABYTES, sorted(
+        ((size, url) for url, size in tab.bytes.items()), reverse=True
+    )[:9]
+
+
+def test_nothing_idle_is_published():
+    assert not [*HTML.rglob("*.map"), *HTML.rglob("fontawesome.js*"), *HTML.rglob("locales")]
+    for file in HTML.rglob("_static/**/*.css"):
+        text = file.read_text(encoding="utf-8")
+        assert "sourceMappingURL" not in text, file
+        for url in re.findall(r"url\(['\"]?([^'\")?#]+)", text):
+            assert url.startswith("data:") or (file.parent / url).exists(), (file, url)
+
+
+@every_page
+def test_icons_are_drawn(page, browser, site):  # noqa: F811
+    tab = opened(browser, site, page)
+    unknown = tab.evaluate(
+        """[...document.querySelectorAll("[class*='fa-']")].filter(
+            e => getComputedStyle(e, "::before").content === "none").map(e => e.outerHTML)"""
+    )
+    tab.close()
+    assert unknown == []
+
+
+@every_page
+def test_what_is_wide_can_be_reached(page, browser, site):  # noqa: F811
+    tab = opened(browser, site, page)
+    tab.evaluate('document.querySelectorAll("details").forEach((box) => (box.open = true))')
+    wide = {}
+    for width in (1280, 390):
+        tab.set_viewport_size({"width": width, "height": 900})
+        tab.evaluate("() => new Promise((next) => setTimeout(next, 200))")
+        wide[width] = tab.evaluate(BOXES)
+    tab.close()
+    assert not [box for boxes in wide.values() for box in boxes if not box["hinted"]]
+    allowed = SCROLLS_AT_1280.get(page, set())
+    assert not [box for box in wide[1280] if box["what"] not in allowed]
+
+
+@every_page
+def test_axe_finds_nothing_serious(page, browser, site):  # noqa: F811
+    tab = opened(browser, site, page)
+    found = {}
+    for scheme in ("light", "dark"):
+        tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        tab.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
+        for finding in Axe().run(tab).response["violations"]:
+            if finding["impact"] in ("serious", "critical"):
+                places = [node["html"] for node in finding["nodes"]]
+                if finding["id"] not in ALLOWED_FINDINGS:
+                    found[scheme, finding["id"]] = places
+    tab.close()
+    assert not found
