@@ -210,12 +210,11 @@ def test_numbers_are_those_of_the_package(length):
         ("(steps - 1) / (length - 1)", "steps / length"),
         ("until[t] <= phase", "until[t] >= phase"),
         ("sum += (next - i - 1) * u[next]", "sum += (next - i) * u[next]"),
-        ("length - steps + k))", "length - steps + k + 1))"),
-        ("surplus = numerator - count", "surplus = 0 * count"),
-        ("numerator > 0.5 * count", "numerator > 0.9 * count"),
-        ("price | 1n", "price & ~1n"),
+        ("Math.min(j + room, reach[j])", "Math.min(j + room, length)"),
+        ("ends[seen] = total + 1;", "ends[seen] = total + 1.001;"),
+        ("(line.slope - slope) + price", "(line.slope - slope) + 2n * price"),
         ("BigInt(b) * (line.slope", "BigInt(b + 1) * (line.slope"),
-        ("weight *= Math.max(1 - (t - 2)", "weight *= Math.max(1 - (t - 1)"),
+        ("p * Math.log(p)", "p * Math.log2(p)"),
         ("min: (j, length) => Math.min(j, length - j)", "min: (j) => j"),
         ("chance[w + 1] += flip", "chance[w + 1] += 1.000001 * flip"),
     ],
@@ -345,7 +344,7 @@ def test_numbers_are_the_same_in_a_browser_without_a_server(tmp_path):
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         tab = browser.new_page()
         tab.goto(page.as_uri())
-        for length in LENGTHS:
+        for length in (2, 5, 17, 257, 2000):
             questions = Questions(length)
             answers = tab.evaluate("questions => answers(dlm, questions)", questions.asked)
             assert questions.wrong(np.array(answers)) == []
