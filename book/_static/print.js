@@ -35,7 +35,7 @@
     const { theme } = root.dataset;
     undo.push(() => { root.dataset.theme = theme; });
     root.dataset.theme = "light";
-    for (const folded of document.querySelectorAll("details:not([open])")) {
+    for (const folded of document.querySelectorAll("details:not([open], .checks)")) {
       folded.open = true;
       undo.push(() => { folded.open = false; });
     }

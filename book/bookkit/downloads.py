@@ -162,7 +162,8 @@ class Markdown:
             case nodes.literal_block():
                 language = node.get("language", "")
                 language = "" if language in ("none", "default", "text") else language
-                return [f"```{language}\n{node.astext()}\n```"]
+                text = node.astext().rstrip("\n")
+                return [f"```{language}\n{text}\n```"]
             case nodes.bullet_list():
                 return [self._list(node, lambda number: "- ", quoted)]
             case nodes.enumerated_list():

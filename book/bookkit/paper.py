@@ -26,6 +26,11 @@ OPTIONS = [
     "--disable-background-networking",
     "--disable-component-update",
 ]
+# What stands out of the page on the right, in its own words.
+CUT = """() => [...document.querySelectorAll("article *")]
+    .filter((e) => !e.closest("mjx-assistive-mml") && e.getBoundingClientRect().width
+        && e.getBoundingClientRect().right > innerWidth + 2)
+    .map((e) => `${e.tagName} ${e.textContent.slice(0, 60)}`)"""
 
 
 def printable(page, title, author):
@@ -113,7 +118,9 @@ def print_book(target):
     Raises
     ------
     Refused
-        If there is no Chromium, or the single page was not built.
+        If there is no Chromium.
+    ValueError
+        If anything is wider than the paper.
     """
     if CHROMIUM is None:
         raise Refused("printing the book needs a Chromium: apt-get install chromium")
@@ -134,5 +141,7 @@ def print_book(target):
         tab.wait_for_function("window.MathJax?.startup?.promise")
         tab.evaluate("MathJax.startup.promise.then(() => document.fonts.ready).then(() => true)")
         tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+        if cut := tab.evaluate(CUT):
+            raise ValueError(f"these are wider than the paper: {cut}")
         tab.pdf(path=target, prefer_css_page_size=True, tagged=True, outline=True)
         browser.close()
