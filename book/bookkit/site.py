@@ -31,11 +31,14 @@ BUILD_WHEEL = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no
 INSTALL = """\
 #!/bin/sh
 # Installs the pinned requirements and dlm_core into the Python of this shell, and puts the workshop
-# of the book, bookkit, beside its notebooks, where it finds their recorded results.
+# of the book, bookkit, beside its notebooks, where it finds their recorded results. With the word
+# "packages", only the two packages: for an environment that has the rest, as Colab does.
 set -e
 cd "$(dirname "$0")"
-python -m pip install --require-hashes --requirement requirements.txt
-python -m pip install --requirement requirements-torch.txt
+if [ "$1" != packages ]; then
+  python -m pip install --require-hashes --requirement requirements.txt
+  python -m pip install --requirement requirements-torch.txt
+fi
 python -m pip install --no-deps --no-index wheels/dlm_core-*.whl
 python -m pip install --no-deps --no-index --upgrade --target book wheels/bookkit-*.whl
 """
