@@ -60,7 +60,7 @@ book: env ## execute every chapter, build the pages into _build/html, and check 
 	rm -rf _build/html _build/.doctrees _build/jupyter_execute $(if $(FRESH),_build/kept)
 	$(BIN)/python -m bookkit.execution
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
-	$(BIN)/python -m pytest -n 2 tests/book/test_pages.py -m pages
+	$(BIN)/python -m pytest -n 2 tests/book/test_pages*.py -m pages
 
 site: book ## make a site in _build/site: the pages, the book as a PDF, the notebooks as an archive
 	rm -rf _build/singlehtml

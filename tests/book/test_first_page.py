@@ -56,7 +56,10 @@ def test_lines_of_the_first_page(capsys):
 # Of random weights the curve is what it is: the package says so.
 @pytest.mark.filterwarnings("ignore::dlm_core.PredictorWarning", "ignore:fewer steps are better")
 def test_lines_of_the_readme(masked_model, capsys):
-    rows = [" ".join(WORDS[i % len(WORDS)] for i in range(row * row, row * row + 16)) for row in range(1200)]
+    rows = [
+        " ".join(WORDS[i % len(WORDS)] for i in range(row * row, row * row + 16))
+        for row in range(1200)
+    ]
     names = {"texts": rows}
     for block in blocks(README, "python"):
         exec(block, names)
