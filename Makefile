@@ -63,8 +63,6 @@ book: env ## execute every chapter, build the pages into _build/html, and check 
 	$(BIN)/python -m pytest -n 2 tests/book/test_pages*.py -m pages
 
 site: book ## make a site in _build/site: the pages, the book as a PDF, the notebooks as an archive
-	rm -rf _build/singlehtml
-	$(BIN)/jupyter-book build . --builder singlehtml -W -n --keep-going
 	$(BIN)/python -m bookkit.site
 	$(BIN)/python -m pytest tests/book/test_site.py -m "site and not slow"
 

@@ -1,6 +1,6 @@
 """The site: the pages, and beside them the book as one PDF and as an archive of notebooks.
 
-Usage: python -m bookkit.site   (after the pages and the single page are built: `make site`)
+Usage: python -m bookkit.site   (after the pages are built: `make site`)
 
 The archive runs by itself: notebooks, the results that they read, both packages and the pins.
 """
@@ -152,14 +152,14 @@ def _size(path):
 
 
 def make_site():
-    """Make the site in ``_build/site`` from the pages and the single page that Sphinx built."""
+    """Make the site in ``_build/site`` from the pages that Sphinx built."""
     shutil.rmtree(SITE, ignore_errors=True)
     with tempfile.TemporaryDirectory() as name:
         build_wheels(Path(name))
         files = archive_files(Path(name))
     shutil.copytree(BUILD / "html", SITE, ignore=shutil.ignore_patterns(".buildinfo*"))
     write_archive(SITE / ARCHIVE, files)
-    print_book(SITE / "book.pdf")
+    print_book(SITE, SITE / "book.pdf")
     made = ["book.pdf", ARCHIVE]
     sums = "".join(f"{file_digest(SITE / name)}  {name}\n" for name in made)
     (SITE / "SHA256SUMS").write_text(sums, encoding="utf-8")

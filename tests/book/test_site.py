@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from bookkit.downloads import PLACE
 from bookkit.launch import BRANCH, cell_for_colab
-from bookkit.paper import LEFT_OUT
+from bookkit.paper import contents
 from bookkit.records import file_digest
 from bookkit.site import ARCHIVE, SITE, archive_files, build_wheels, write_archive
 from bs4 import BeautifulSoup
@@ -20,7 +20,7 @@ from contents import NOTEBOOKS, PAGES, ROOT
 from pypdf import PdfReader
 
 pytestmark = pytest.mark.site
-PRINTED = [page for page in PAGES if page not in LEFT_OUT]
+PRINTED = contents(ROOT)
 
 
 @cache
