@@ -60,8 +60,6 @@ book: env ## execute what is outdated, build the pages into _build/html, and che
 	$(BIN)/python -m bookkit.build $(if $(filter-out 0 false,$(FRESH)),--fresh)
 
 site: book ## make a site in _build/site: the pages, the book as a PDF, the notebooks as an archive
-	rm -rf _build/singlehtml
-	$(BIN)/jupyter-book build . --builder singlehtml -W -n --keep-going
 	$(BIN)/python -m bookkit.site
 	$(BIN)/python -m pytest tests/book/test_site.py -m "site and not slow"
 

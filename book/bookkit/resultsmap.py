@@ -13,6 +13,7 @@ from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from bookkit.launch import repository
 from bookkit.ledger import load_claims, read_checks
 from bookkit.pages import page_link, table
 
@@ -177,10 +178,10 @@ def lines_of_tests(claim, repository):
 
 def repository_of(config):
     """Return where the files of the book's repository are shown; None where that is not told."""
-    options = getattr(config, "html_theme_options", {})
-    address = options.get("repository_url", "").rstrip("/")
-    branch = options.get("repository_branch", "main")
-    return f"{address}/blob/{branch}" if address else None
+    address = repository(config)
+    if not address:
+        return None
+    return f"{address}/blob/{config.html_theme_options.get('repository_branch', 'main')}"
 
 
 def checks_by_claim(env):
