@@ -11,7 +11,7 @@ import pytest
 from bookkit.ledger import load_claims, read_checks
 from bookkit.resultsmap import contradictions
 from contents import CHAPTERS, CLAIMS, NOTEBOOKS, PAGES, ROOT, code_cells, prose, read, tags
-from typed_numbers import ALLOWED, PENDING, in_caption, in_prose, typed
+from typed_numbers import ALLOWED, in_caption, in_prose, typed
 
 SHOWN = re.compile(r"text/(plain|html|latex|markdown)$|image/|application/papermill\.record/")
 HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
@@ -185,11 +185,7 @@ def test_decimals_are_found_in_prose_only():
 
 @every_notebook
 def test_numbers_that_a_run_supplies_are_not_typed(page):
-    allowed = set(ALLOWED.get(page, {}))
-    found = typed(page)
-    assert allowed <= found  # what is gone needs no permission
-    if page not in PENDING:
-        assert found <= allowed
+    assert typed(page) == set(ALLOWED.get(page, {}))  # what is gone needs no permission
 
 
 @pytest.mark.parametrize(

@@ -141,17 +141,3 @@ ALLOWED = {
         "two standard errors": "what the bars of the figure show, whatever was measured",
     },
 }
-
-# Pages that are not yet held to it.
-PENDING = {
-    "book/10_price",
-    "book/11_rates",
-    "book/12_one_run",
-    "book/14_structured_targets",
-    "book/15_gallery",
-    "book/16_orders_and_blocks",
-    "book/17_learned",
-    "book/18_practice",
-    "book/calculators",
-    "book/speed",
-}
