@@ -56,6 +56,14 @@ def refresh(path):
     assert done.returncode == 0, done.stderr
 
 
+def test_what_a_cell_prints_is_one_output(tmp_path):
+    path = tmp_path / "page.ipynb"
+    write_notebook(path, "import time\nfor i in range(3):\n    print(i)\n    time.sleep(0.4)")
+    refresh(path)
+    (output,) = nbformat.read(path, 4).cells[1].outputs
+    assert output.text == "0\n1\n2\n"
+
+
 def test_refresh_is_stable(executed):
     first = executed.read_bytes()
     refresh(executed)
