@@ -106,12 +106,7 @@ def curves(x, panels, *, xlabel, bounds=(), xscale="log", yscale="log"):
             for (name, values), dashes in zip(bounds, ("--", ":"), strict=False):
                 axis.plot(x, values, linestyle=dashes, label=name, **BOUND)
         _strip_of_zeros([axis], [zeros])
-    handles = {
-        label: handle
-        for axis in axes[0]
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=3)
+    _legend_above(figure)
     return closed(figure)
 
 
@@ -239,8 +234,7 @@ def measured(panels, *, xlabel, ylabel, xscale="log", yscale="log", sigmas=2, lo
         axis.set_xlabel(xlabel)
     for axis in axes[:, 0]:
         axis.set_ylabel(ylabel)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=3)
+    _legend_above(figure)
     return closed(figure)
 
 
@@ -271,8 +265,7 @@ def needed(panels, *, ylabel):
         axis.set_xlabel("length $L$")
     for axis in axes[:, 0]:
         axis.set_ylabel(ylabel)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=3)
+    _legend_above(figure)
     return closed(figure)
 
 
@@ -304,12 +297,7 @@ def promises(steps, panels, *, columns=2):
         axis.set(title=measure, xscale="log", yscale="log")
     for axis in axes[-1]:
         axis.set_xlabel("iterations $K$")
-    handles = {
-        label: handle
-        for axis in axes.flat
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=3)
+    _legend_above(figure)
     return closed(figure)
 
 
@@ -339,8 +327,7 @@ def residual_ratios(schedules):
                 style |= {"linestyle": "none", "markersize": 3}
             axis.plot(j[ratio > 0], ratio[ratio > 0], **style)
         axis.set(title=title, xlabel="$j$", yscale="log", xlim=(0, length))
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=3)
+    _legend_above(figure)
     return closed(figure)
 
 
@@ -452,7 +439,7 @@ def starts(schedules):
     axes[0].set(title="start probability $u_t$", xlabel="$t$")
     axes[1].set(title=r"$E[W_j]\,/\,r_j$", xlabel="$j$")
     axes[1].set_ylim(bottom=0)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
+    _legend_above(figure)
     return closed(figure)
 
 
@@ -504,8 +491,7 @@ def gaps(panels):
         axis.set_xlabel("iterations $K$")
     for axis in axes[:, 0]:
         axis.set_ylabel("nats")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=2)
+    _legend_above(figure, 2)
     return closed(figure)
 
 
@@ -532,8 +518,8 @@ def sandwich(x, panels):
         axis.plot(x, value, **look(name))
         axis.plot(x, lower, linestyle=":", label="lower bound", **BOUND)
         axis.set(xlabel="iterations $K$", ylabel="$K$ times the constant", xscale="log")
-        axis.set_ylim(0, 1.6 * value.max())
-        axis.legend()
+        axis.set_ylim(0, 2 * value.max())
+    _legend_above(figure)
     return closed(figure)
 
 
@@ -561,7 +547,7 @@ def rates(x, lines, limits):
         style = {"color": look(name)["color"], "linewidth": 3, "alpha": 0.35}
         axis.plot(ratio[shown], value[shown], label=f"{name}, limit", **style)
     axis.set(xlabel="$L / K$", ylabel="$K$ times the constant", xscale="log", yscale="log")
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=3)
+    _legend_above(figure)
     return closed(figure)
 
 
@@ -597,8 +583,7 @@ def steps(panels, *, xlabel, ylabel):
             side.set_major_formatter("{x:g}")
             side.set_minor_formatter(NullFormatter())
     axes[0, 0].set_ylabel(ylabel)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=3)
+    _legend_above(figure)
     return closed(figure)
 
 
@@ -650,8 +635,11 @@ def words(p, sampled):
     places = np.arange(p.size)
     figure, axis = plt.subplots(figsize=(WIDTH, 2.9))
     axis.bar(places, p.ravel(), color="#C9C9C9", label="data")
-    for (name, q), marker, fill in zip(sampled.items(), "os", ("none", "full"), strict=False):
-        axis.plot(places, q.ravel(), marker, color=INK, fillstyle=fill, label=name)
+    # One marker fits into the other: the two samplers agree on many words.
+    marks = zip(sampled.items(), ("o", "s"), ("none", "full"), (8, 4), strict=False)
+    for (name, q), marker, fill, size in marks:
+        ink = {"color": INK, "fillstyle": fill, "markersize": size}
+        axis.plot(places, q.ravel(), marker, label=name, **ink)
     axis.set_xticks(places, names, rotation=90, family="monospace")
     axis.set(ylabel="probability", xlim=(-0.7, p.size - 0.3))
     axis.grid(visible=False, axis="x")
@@ -1108,8 +1096,7 @@ def _nats_against(axis, x, title):
 
 def _with_one_legend(figure, axes, xlabel):
     axes[-1].set_xlabel(xlabel)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=2)
+    _legend_above(figure, 2)
     return closed(figure)
 
 
@@ -1122,6 +1109,16 @@ def grid(count, columns, height, **share):
     for axis in axes.flat[count:]:
         axis.set_visible(False)
     return figure, axes
+
+
+def _legend_above(figure, columns=3):
+    """One legend for all axes of a figure, with each label once."""
+    handles = {
+        label: handle
+        for axis in figure.axes
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=columns)
 
 
 def _strip_of_zeros(axes, zeros, label="0"):

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from PIL import Image
 
-__all__ = ["BOUND", "INK", "WIDTH", "look", "use"]
+__all__ = ["BOUND", "DPI", "INK", "WIDTH", "light_png", "look", "use"]
 
 # Inches. Shrunk to 360 pixels, the width of a phone, nine points are then eight pixels high.
-WIDTH = 5.6
+WIDTH, DPI = 5.5, 120
 INK = "#333333"
 BOUND = {"color": "#767676", "linewidth": 1.3}
 
@@ -66,13 +66,13 @@ def light_png(figure):
 
 
 def use():
-    """Set the look of all figures that follow: size, fonts, light opaque background, 2x PNG."""
+    """Set the look of all figures that follow: size, fonts, light opaque background, light PNG."""
     sns.set_theme(
         context="notebook",
         style="whitegrid",
         rc={
             "figure.figsize": (WIDTH, 3.2),
-            "figure.dpi": 120,
+            "figure.dpi": DPI,
             "figure.facecolor": "white",
             "savefig.facecolor": "white",
             "figure.constrained_layout.use": True,

@@ -4,10 +4,11 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from bookkit import style
 from contents import PAGES
 
 # Pytest finds a fixture where its name is.
-from test_pages import HTML, browser, site  # noqa: F401
+from test_pages import HTML, browser, site, soup  # noqa: F401
 
 pytestmark = pytest.mark.pages
 
@@ -17,7 +18,7 @@ every_page = pytest.mark.parametrize(
 )
 ALLOWED_FINDINGS = {}
 # Docstrings are as wide as the package, whose lines have up to 100 letters.
-SCROLLS_AT_1280 = {"book/api": {"Code"}}
+SCROLLS_AT_1280 = {page: {"Code"} for page in PAGES if page.startswith("book/api_")}
 
 # Every box that is wider than its place or that hides a part of what it holds, opened and measured.
 BOXES = """() => {
@@ -44,18 +45,22 @@ def opened(browser, site, page, width=1280):  # noqa: F811
     """Open a page in a browser that has stored nothing, and wait until its formulas stand."""
     tab = browser.new_page(viewport={"width": width, "height": 900})
     tab.set_default_timeout(120_000)
-    tab.bytes = {}
-    tab.on("response", lambda answer: tab.bytes.update({answer.url: len(answer.body())}))
+    tab.answers = []
+    tab.on("response", tab.answers.append)
     tab.goto(f"{site}/{page}.html", wait_until="networkidle")
     tab.evaluate("window.MathJax?.startup?.promise.then(() => true)")
     tab.wait_for_load_state("networkidle")
     return tab
 
 
+def loaded(tab):
+    return sorted(((len(answer.body()), answer.url) for answer in tab.answers), reverse=True)
+
+
 @every_page
 def test_first_load_is_light(page, browser, site):  # noqa: F811
     tab = opened(browser, site, page)
-    at_first = sum(tab.bytes.values())
+    at_first = loaded(tab)
     tab.evaluate(
         """async () => {
             for (let y = 0; y < document.body.scrollHeight; y += 600) {
@@ -65,11 +70,10 @@ def test_first_load_is_light(page, browser, site):  # noqa: F811
         }"""
     )
     tab.wait_for_load_state("networkidle")
-    scrolled = sum(tab.bytes.values())
+    scrolled = loaded(tab)
     tab.close()
-    assert at_first <= scrolled <= 1e6 * MEGABYTES, sorted(
-        ((size, url) for url, size in tab.bytes.items()), reverse=True
-    )[:9]
+    for files in (at_first, scrolled):
+        assert sum(size for size, _ in files) <= 1e6 * MEGABYTES, files[:9]
 
 
 def test_nothing_idle_is_published():
@@ -90,6 +94,14 @@ def test_icons_are_drawn(page, browser, site):  # noqa: F811
     )
     tab.close()
     assert unknown == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_figures_are_read_on_a_phone(page):
+    for image in soup(page).select("article img[style]"):
+        width = int(re.search(r"width: (\d+)px", image["style"])[1])
+        least = 9 / 72 * style.DPI  # pixels of the smallest letters in full width
+        assert least * min(1, 360 / width) >= 8, image
 
 
 @every_page
