@@ -21,7 +21,7 @@ UV := uv==0.13.9
 UNPACK = -m pip install --quiet --require-hashes --no-deps --only-binary :all: --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help env models sequences book test test-slow test-wheel links
+.PHONY: help env models sequences book site test test-slow test-wheel links
 .PHONY: bench compare record notebooks lock clean
 
 help: ## list the targets
@@ -62,6 +62,12 @@ book: env ## execute every chapter, build the pages into _build/html, and check 
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
 	$(BIN)/python -m pytest -n 2 tests/book/test_pages*.py -m pages
 
+site: book ## make a site in _build/site: the pages, the book as a PDF, the notebooks as an archive
+	rm -rf _build/singlehtml
+	$(BIN)/jupyter-book build . --builder singlehtml -W -n --keep-going
+	$(BIN)/python -m bookkit.site
+	$(BIN)/python -m pytest tests/book/test_site.py -m "site and not slow"
+
 # Where CI is set nothing may be skipped.
 test: env $(if $(filter-out 0 false,$(CI)),models sequences) ## lint, test the package and the book, and re-run the chapters against their outputs
 	$(BIN)/ruff check .
@@ -70,9 +76,9 @@ test: env $(if $(filter-out 0 false,$(CI)),models sequences) ## lint, test the p
 	$(BIN)/zizmor --quiet --offline --no-progress .github/workflows
 	$(WORKERS) $(CHAPTERS) tests dlm_core book/bookkit \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
-	  --doctest-modules -m "not slow and not pages"
+	  --doctest-modules -m "not slow and not pages and not site"
 
-test-slow: env ## run the slow tests
+test-slow: site ## run the slow tests
 	$(WORKERS) tests -m slow
 
 test-wheel: env ## build the wheel, and try it in fresh environments on every Python found

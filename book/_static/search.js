@@ -46,7 +46,7 @@
       for (const [id, heading, text] of sections) {
         const found = share(heading, asked, stems);
         const note = heading === pageTitle ? "" : pageTitle;
-        if (found) add(HEADED * (1 + found / 4), page, id, heading, text, note);
+        if (found && text) add(HEADED * (1 + found / 4), page, id, heading, text, note);
       }
     }
     for (const [page, title, anchor, description, score] of Search._performSearch(...parsed)) {

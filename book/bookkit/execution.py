@@ -18,6 +18,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from datetime import date
+from math import inf
 from pathlib import Path
 
 import nbformat
@@ -118,7 +119,7 @@ def setting_of(root):
     """Return what every execution depends on besides cells and files, by name, as digests."""
     installed = Path(sysconfig.get_paths()["purelib"]).glob("*.dist-info")
     threads = {name: os.environ[name] for name in os.environ if name.endswith("_NUM_THREADS")}
-    own = [Path(file) for file in (notebooks.__file__, recording.__file__, __file__)]
+    own = [Path(module.__file__) for module in (notebooks, recording)]
     return {
         "the pins": digest({p.name: file_digest(p) for p in root.glob("requirements*.txt")}),
         "the installed versions": digest(sorted(path.name for path in installed)),
@@ -203,13 +204,13 @@ def execute_outdated(root=ROOT):
     Failed
         If a cell fails, or prints to the standard error: a page with a warning is not finished.
     """
-    setting, at = setting_of(root), commit(root, results=True)
+    setting, at, kept = setting_of(root), commit(root, results=True), records(root)
     outdated = {}
     for page in pages_of(root):
-        kept = _kept(root, page)
         notebook = nbformat.read(root / f"{page}.ipynb", 4)
-        changes = kept[0].changes(root, notebook, setting) if kept else ["all"]
-        if changes:
+        if page not in kept:
+            outdated[page] = ["all, as nothing was kept"]
+        elif changes := kept[page].changes(root, notebook, setting):
             outdated[page] = changes
     for path in (root / KEPT).glob("*.json"):
         if f"book/{path.stem}" not in pages_of(root):
@@ -240,17 +241,15 @@ def execute_outdated(root=ROOT):
         path = kept_at(root, page)
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, json.dumps(content, indent=1) + "\n")
-        print(f"{page}: {seconds:.1f} s; new: {_in_few_words(outdated[page])}", flush=True)
+        words = ", ".join(outdated[page][:3]) + (" ..." if len(outdated[page]) > 3 else "")
+        print(f"{page} executed in {seconds:.1f} s (changed: {words})", flush=True)
 
-    notebooks.on_all_cpus(do, outdated)
+    def seconds_before(page):
+        return kept[page].seconds if page in kept else inf
+
+    # No long one is left for the end.
+    notebooks.on_all_cpus(do, sorted(outdated, key=seconds_before, reverse=True))
     return list(outdated)
-
-
-def _in_few_words(changes):
-    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-    return (
-        f"changed: {', '.join(changes[:3])}{more}" if changes != ["it was not kept"] else changes[0]
-    )
 
 
 async def _executed(root, page):

@@ -1,6 +1,5 @@
 """What every page of the book shares: kept outputs, MathJax and its macros, provenance."""
 
-import shutil
 from pathlib import Path
 
 import nbformat
@@ -81,15 +80,12 @@ def add_provenance(app, doctree):
 
 
 def copy_files(app, exception):
-    """Add MathJax, drop what no page uses, and put executed notebooks behind the downloads."""
+    """Add MathJax to the pages, and drop what no page uses."""
     if exception is not None or app.builder.format != "html":
         return
     out = Path(app.outdir)
     add_mathjax(out)
     lighten(out)
-    executed = Path(app.env.mystnb_config.output_folder)
-    for download in (out / "_sources").rglob("*.ipynb"):
-        shutil.copyfile(executed / download.relative_to(out / "_sources"), download)
 
 
 def setup(app):

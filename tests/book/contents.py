@@ -14,7 +14,8 @@ def _pages():
     contents = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     yield contents["root"]
     for part in contents["parts"]:
-        yield from (chapter["file"] for chapter in part["chapters"])
+        for chapter in part["chapters"]:
+            yield from (page["file"] for page in [chapter, *chapter.get("sections", [])])
 
 
 PAGES = list(_pages())

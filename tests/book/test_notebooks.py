@@ -10,8 +10,8 @@ from statistics import median
 import pytest
 from bookkit.ledger import load_claims, read_checks
 from bookkit.resultsmap import contradictions
-from contents import CHAPTERS, CLAIMS, NOTEBOOKS, PAGES, ROOT, code_cells, prose, tags
-from typed_numbers import ALLOWED, PENDING, in_caption, in_prose, typed
+from contents import CHAPTERS, CLAIMS, NOTEBOOKS, PAGES, ROOT, code_cells, prose, read, tags
+from typed_numbers import ALLOWED, in_caption, in_prose, typed
 
 SHOWN = re.compile(r"text/(plain|html|latex|markdown)$|image/|application/papermill\.record/")
 HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
@@ -23,7 +23,7 @@ NOT_PROSE = re.compile(
     ^(?P<fence>`{3,})[^`{\n]*\n.*?^(?P=fence)$   # a block of code, but not a directive
     | (?<!`)(?P<ticks>`{1,2})(?!`)[^`]+(?P=ticks)   # code in a line, or the value of a role
     | \$\$.+?\$\$ | \$.+?\$
-    | \]\([^)]*\) | arXiv:?\ ?\d{4}\.\d{5}
+    | \]\([^)]*\) | arXiv:?\ ?\d{4}\.\d{5} | Exercise\ \d+\.\d+
     """,
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
@@ -125,6 +125,40 @@ def test_visible_cells_are_short(page):
     assert max(lines, default=0) <= 25
 
 
+EXERCISE = re.compile(r"^:::\{admonition\} (Solution of )?Exercise (\d+\.\d+)", re.MULTILINE)
+
+
+# Chapters whose exercises are still being written.
+UNFINISHED = {"11_rates", "15_gallery", "16_orders_and_blocks", "17_learned", "18_practice"}
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in CHAPTERS if page.removeprefix("book/") not in UNFINISHED]
+)
+def test_ends_with_exercises_whose_solutions_run(page):
+    """Each exercise has a solution in words, or one that runs, before the next begins."""
+    before, _, exercises = prose(page).partition("\n## Exercises\n")
+    exercises, claims, _ = exercises.partition("\n## The claims of this page\n")
+    assert exercises
+    assert claims
+    assert not EXERCISE.search(before)
+    numbers, solved, runs = [], set(), 0
+    for cell in read(page).cells:
+        if cell.cell_type == "markdown":
+            for solution, number in EXERCISE.findall(cell.source):
+                (solved.add if solution else numbers.append)(number)
+        elif cell.metadata.get("mystnb", {}).get("code_prompt_show") == "Show solution":
+            assert "hide-cell" in tags(cell)
+            assert re.search(r"^\s*(assert|check\() ?", cell.source, re.MULTILINE)
+            assert any(output.output_type == "stream" for output in cell.outputs)
+            solved.add(numbers[-1])
+            runs += 1
+    chapter = int(page.removeprefix("book/").split("_")[0])
+    assert numbers in ([f"{chapter}.{i}" for i in range(1, n + 1)] for n in (2, 3, 4))
+    assert solved == set(numbers)
+    assert runs
+
+
 @every_notebook
 def test_figures_have_caption_and_alternative_text(page):
     for cell in filter(images, code_cells(page)):
@@ -151,11 +185,7 @@ def test_decimals_are_found_in_prose_only():
 
 @every_notebook
 def test_numbers_that_a_run_supplies_are_not_typed(page):
-    allowed = set(ALLOWED.get(page, {}))
-    found = typed(page)
-    assert allowed <= found  # what is gone needs no permission
-    if page not in PENDING:
-        assert found <= allowed
+    assert typed(page) == set(ALLOWED.get(page, {}))  # what is gone needs no permission
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The built pages, as `make book` leaves them: complete, self-contained, linked and readable."""
 
 import re
-import shutil
 from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain
@@ -12,6 +11,8 @@ import nbformat
 import pytest
 from bookkit.execution import records
 from bookkit.ledger import load_claims
+from bookkit.pages import load_macros
+from bookkit.paper import CHROMIUM, OPTIONS
 from bookkit.resultsmap import claims_by_page
 from bs4 import BeautifulSoup
 from contents import CLAIMS, NOTEBOOKS, PAGES, ROOT
@@ -21,18 +22,6 @@ pytestmark = pytest.mark.pages
 
 BUILD = ROOT / "_build"
 HTML = BUILD / "html"
-BROWSERS = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-CHROMIUM = next(filter(None, BROWSERS), None)
-# The sandbox does not start as root, and a browser that updates itself is not the one tested.
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 
 every_page = pytest.mark.parametrize("page", PAGES)
 every_notebook = pytest.mark.parametrize("page", NOTEBOOKS)
@@ -63,15 +52,48 @@ def test_every_notebook_was_executed():
     assert {f"book/{file.stem}" for file in executed.glob("*.ipynb")} == set(NOTEBOOKS)
 
 
+def code_of(path):
+    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+
+
+def text_of(page):
+    """Return the Markdown of the notebook behind a page's download button."""
+    cells = nbformat.read(HTML / "_sources" / f"{page}.ipynb", 4).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
 @every_notebook
 def test_download_is_the_executed_notebook(page):
     links = [link["href"] for link in soup(page).select("a.btn-download-source-button")]
     assert links == [f"../_sources/{page}.ipynb"]
-    download = HTML / "_sources" / f"{page}.ipynb"
-    assert download.read_bytes() == (BUILD / "jupyter_execute" / f"{page}.ipynb").read_bytes()
-    cells = [cell for cell in nbformat.read(download, 4).cells if cell.cell_type == "code"]
+    cells = code_of(HTML / "_sources" / f"{page}.ipynb")
+    executed = code_of(BUILD / "jupyter_execute" / f"{page}.ipynb")
+    for name in "source", "outputs", "execution_count":
+        assert [cell[name] for cell in cells] == [cell[name] for cell in executed]
     assert all(cell.execution_count for cell in cells)
     assert any(cell.outputs for cell in cells)
+
+
+@every_notebook
+def test_download_is_plain_markdown(page):
+    text = text_of(page)
+    assert not re.findall(
+        r"^[> ]*(?:`{3,}|:{3,})\{.*|\{[\w:-]+\}`.*|^\([\w-]+\)=$", text, re.MULTILINE
+    )
+    assert "{glue" not in (HTML / "_sources" / f"{page}.ipynb").read_text(encoding="utf-8")
+    macros = [name for name, entry in load_macros(ROOT).items() if "tex" in entry]
+    assert not re.findall(rf"\\(?:{'|'.join(macros)})(?![A-Za-z])", text)
+
+
+@every_notebook
+def test_download_has_the_numbers_of_the_page(page):
+    text = text_of(page)
+    for number in soup(page).select("article div.proof span.caption-number"):
+        assert re.search(rf"^> \*\*{number.text.strip()}\*\*[ .]", text, re.MULTILINE), number
+    for number in soup(page).select("article figcaption span.caption-number"):
+        assert f"**{number.text.strip()}.** " in text, number
+    for number in soup(page).select("article span.eqno"):
+        assert f"\\tag{{{number.find(string=True).strip('()')}}}" in text, number
 
 
 @every_notebook
