@@ -1,0 +1,72 @@
+"""`make book` opens a page in the browser again when it, or what it loads, has changed."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from contents import ROOT
+
+TESTS = """
+import pytest
+from contents import ROOT
+
+@pytest.fixture
+def browser():
+    return lambda page: (ROOT / f"_build/html/{page}.html").read_text()
+
+@pytest.mark.parametrize("page", ["book/a", "book/b"])
+def test_page(page, browser):
+    assert "wrong" not in browser(page)
+
+def test_all(browser):
+    pass
+"""
+
+
+@pytest.fixture
+def book(tmp_path):
+    for path, text in {
+        "tests/book/contents.py": f"from pathlib import Path\nROOT = Path({str(tmp_path)!r})\n",
+        "tests/book/test_pages.py": TESTS,
+        "_build/html/book/a.html": "<img src='../_images/a.png'>",
+        "_build/html/book/b.html": "b",
+        "_build/html/_images/a.png": "a",
+        "_build/html/_static/custom.css": "c",
+        "_build/html/_static/searchtext.js": "s",
+        "_build/html/searchindex.js": "s",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    shutil.copy(ROOT / "tests/book/conftest.py", tmp_path / "tests/book")
+    return tmp_path
+
+
+def opened(book):
+    """Return how many tests passed, failed, and were left out."""
+    command = "pytest", "--changed-pages", "-p", "no:cacheprovider", "tests/book/test_pages.py"
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=book, capture_output=True, text=True, check=False
+    )
+    counts = {word: int(number) for number, word in re.findall(r"(\d+) (\w+)", done.stdout)}
+    return [counts.get(word, 0) for word in ("passed", "failed", "deselected")]
+
+
+@pytest.mark.slow
+def test_what_changed_is_opened_again_and_what_fails_each_time(book):
+    html = book / "_build/html"
+    assert opened(book) == [3, 0, 0]
+    assert opened(book) == [1, 0, 2]
+    (html / "book/b.html").write_text("wrong")
+    assert opened(book) == [1, 1, 1]
+    assert opened(book) == [1, 1, 1]
+    (html / "book/b.html").write_text("b")
+    (html / "_static/searchtext.js").write_text("what all pages say")
+    assert opened(book) == [1, 0, 2]
+    (html / "_images/a.png").write_text("another picture")
+    assert opened(book) == [2, 0, 1]
+    (html / "_static/custom.css").write_text("another style")
+    assert opened(book) == [3, 0, 0]
+    (book / "tests/book/test_pages.py").write_text(TESTS + "\n")
+    assert opened(book) == [3, 0, 0]
