@@ -61,7 +61,7 @@ def test_what_changed_is_opened_again_and_what_fails_each_time(book):
     (html / "book/b.html").write_text("wrong")
     assert opened(book) == [1, 1, 1]
     assert opened(book) == [1, 1, 1]
-    (html / "book/b.html").write_text("b")
+    (html / "book/b.html").write_text('<p class="provenance">On another day.</p>b')
     (html / "_static/searchtext.js").write_text("what all pages say")
     assert opened(book) == [1, 0, 2]
     (html / "_images/a.png").write_text("another picture")
