@@ -314,6 +314,27 @@
       };
     },
 
+    /** What a few exact levels say of a profile, and what is certified with them. */
+    band({ curve, steps: K, frames, colors }, scene, ui) {
+      scene.title = "The band that exact levels leave";
+      scene.description = "Two staircases that meet at the levels, with the true profile between them.";
+      const L = curve.length, set = ui.range("n", "Levels", 2, frames.length + 1, 2);
+      ui.button("Add a level", () => set(Math.min(ui.value.n + 1, frames.length + 1)));
+      return () => {
+        const { levels, certified, least, actual } = frames[ui.value.n - 2];
+        const p = plot(scene, { x: [0, L], y: [0, 1.1 * curve[0]], xLabel: "known tokens j", yLabel: "h in nats" });
+        const upper = curve.map((_, j) => curve[levels.findLast((t) => t <= j)]);
+        const lower = curve.map((_, j) => curve[levels.find((t) => t >= j)]);
+        const edge = [...steps(upper), ...steps(lower).reverse()].map(([a, b]) => `${p.X(a)} ${p.Y(b)}`);
+        p.add("path", { d: `M${edge.join("L")}Z`, class: "mv-area", style: paint(colors.robust) });
+        p.line(steps(curve));
+        for (const t of levels) p.dot(t + 0.5, curve[t], "", `level ${t}`);
+        legend(scene, [["true profile and levels", ""], ["band", colors.robust]]);
+        return [p.svg, `Levels at ${levels.join(", ")}: with ${K} iterations the robust schedule certifies ` +
+          `${words(certified)} nats, no schedule less than ${words(least)}; on the true profile it loses ${words(actual)}.`];
+      };
+    },
+
     /** Errors on a code against the iterations, as its codimension moves. */
     codes({ length: L, alphabetSize, codimension, names, colors }, scene, ui) {
       scene.title = "Expected KL on a code against the iterations";

@@ -17,7 +17,8 @@ from sphinx.util.docutils import SphinxDirective
 
 from bookkit.examples import alternating
 from bookkit.style import look
-from dlm_core import InformationProfile
+from dlm_core import InformationProfile, ProfileBand, Robust
+from dlm_core.error import expected_kl
 from dlm_core.targets import MarkovChain
 
 __all__ = ["FIGURES", "values_of"]
@@ -40,6 +41,7 @@ OF_GALLERY = [
     ("cosine", "cosine", None),
     ("optimal for the profile", "optimal", None),
 ]
+MOST_LEVELS = 9
 OF_CODES = ["equal", "cosine", "geometric", "TC-adaptive", "DTC-adaptive"]
 
 
@@ -141,6 +143,31 @@ def phase(values):
     }
 
 
+def band(values):
+    """Chapter "certified": exact levels, each after the ends in the costliest gap."""
+    length, steps, symbols = values["length"], values["steps"], values["symbols"]
+    transition = np.full((symbols, symbols), (1 - values["stay"]) / (symbols - 1))
+    np.fill_diagonal(transition, values["stay"])
+    chain = MarkovChain(length, transition).profile()
+    levels, frames = [0, length - 1], []
+    while len(levels) <= MOST_LEVELS:
+        known = ProfileBand.from_profile(chain, levels)
+        robust = Robust(known, steps)
+        numbers = {
+            "certified": robust.value,
+            "least": robust.lower_bound,
+            "actual": expected_kl(robust, chain),
+        }
+        frames.append({"levels": list(levels), **numbers})
+        levels = sorted([*levels, known.next_level()])
+    return {
+        "curve": chain.conditional_entropy.tolist(),
+        "steps": steps,
+        "frames": frames,
+        "colors": colors("robust"),
+    }
+
+
 def codes(values):
     """Chapter "linear codes": Figure 2."""
     return {
@@ -159,6 +186,7 @@ FIGURES = {
     "residuals": fixed_residuals,
     "phase": phase,
     "codes": codes,
+    "band": band,
 }
 
 

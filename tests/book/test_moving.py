@@ -11,7 +11,7 @@ from contents import NOTEBOOKS, PAGES, ROOT, prose, read
 from playwright.sync_api import sync_playwright
 from test_pages import CHROMIUM, HTML, OPTIONS
 
-from dlm_core import InformationProfile
+from dlm_core import InformationProfile, ProfileBand
 from dlm_core.error import expected_kl
 from dlm_core.schedules import (
     DTCAdaptive,
@@ -19,6 +19,7 @@ from dlm_core.schedules import (
     FixedSizes,
     Minimax,
     OptimalForProfile,
+    Robust,
     Schedule,
     ShiftedEqual,
     TCAdaptive,
@@ -247,3 +248,23 @@ def test_errors_on_a_code_follow_its_codimension(tab):
         for name in OF_CODES:
             lost = expected_kl(Schedule.named(name).for_shape(length, steps), code)
             assert f"{name} {shown(lost, 3)}" in figure.says
+
+
+@pytest.mark.pages
+def test_levels_narrow_the_band_and_the_certificate(tab):
+    data, figure = data_of("band"), Figure(tab, "band")
+    chain = InformationProfile(data["curve"])
+    for frame in data["frames"][:3]:
+        robust = Robust(ProfileBand.from_profile(chain, frame["levels"]), data["steps"])
+        assert figure.says == (
+            f"Levels at {', '.join(map(str, frame['levels']))}: with {data['steps']} iterations "
+            f"the robust schedule certifies {shown(robust.value)} nats, no schedule less than "
+            f"{shown(robust.lower_bound)}; on the true profile it loses "
+            f"{shown(expected_kl(robust, chain))}."
+        )
+        figure.press("Add a level", "button", "Enter")
+    figure.slide("Levels", len(data["frames"]) + 1)
+    assert len(data["frames"][-1]["levels"]) == len(data["frames"]) + 1
+    before = figure.says
+    figure.press("Add a level", "button", "Enter")
+    assert figure.says == before
