@@ -7,7 +7,6 @@ twice. Curves come from ``dlm_core``; what follows the reader's hand is computed
 """
 
 import ast
-import json
 from pathlib import Path
 
 import nbformat
@@ -16,6 +15,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from bookkit.examples import alternating
+from bookkit.explorer import dependencies, quoted
 from bookkit.style import look
 from dlm_core import InformationProfile, ProfileBand, Robust
 from dlm_core.error import expected_kl
@@ -199,12 +199,13 @@ class Moving(SphinxDirective):
         name = self.arguments[0]
         if name not in FIGURES:
             raise self.error(f"moving must name one of {', '.join(FIGURES)}, got {name}")
+        for path in (Path(__file__), *dependencies(Path(self.env.srcdir))):
+            self.env.note_dependency(str(path))
         page = Path(self.env.doc2path(self.env.docname))
         data = FIGURES[name](values_of(nbformat.read(page, 4)))
-        quoted = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
         block = (
             f'<div class="moving" data-figure="{name}" hidden>'
-            f'<script type="application/json">{quoted}</script></div>'
+            f'<script type="application/json">{quoted(data)}</script></div>'
         )
         return [nodes.raw("", block, format="html")]
 

@@ -8,8 +8,9 @@ import pytest
 from bookkit.moving import FIGURES, OF_CODES, OF_GALLERY, ONE_PHASE, SCRIPTS, SEEN, values_of
 from bs4 import BeautifulSoup
 from contents import NOTEBOOKS, PAGES, ROOT, prose, read
-from playwright.sync_api import sync_playwright
-from test_pages import CHROMIUM, HTML, OPTIONS
+
+# Pytest finds a fixture where its name is.
+from test_pages import HTML, browser  # noqa: F401
 
 from dlm_core import InformationProfile, ProfileBand
 from dlm_core.error import expected_kl
@@ -65,10 +66,8 @@ def test_scripts_are_loaded_where_something_moves(page):
 
 
 @pytest.fixture(scope="module")
-def tab(tmp_path_factory):
+def tab(browser, tmp_path_factory):  # noqa: F811
     """A page, opened as a file, with all figures; nothing may go wrong while they move."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: the figures were not moved")
     sheet, *scripts = ((STATIC / name).as_uri() for name in ("moving.css", *SCRIPTS))
     places = "".join(
         f'<div class="moving" data-figure="{name}" hidden>'
@@ -83,19 +82,17 @@ def tab(tmp_path_factory):
         encoding="utf-8",
     )
     problems = []
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        tab = browser.new_page(viewport={"width": 390, "height": 844})
-        tab.set_default_timeout(120_000)  # milliseconds
-        tab.on("console", lambda message: problems.append(message.text))
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.goto(page.as_uri())
-        yield tab
-        assert tab.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        tab.emulate_media(media="print")
-        assert not tab.locator(".moving").locator("visible=true").count()
-        assert "NaN" not in tab.content()
-        browser.close()
+    tab = browser.new_page(viewport={"width": 390, "height": 844})
+    tab.set_default_timeout(120_000)  # milliseconds
+    tab.on("console", lambda message: problems.append(message.text))
+    tab.on("pageerror", lambda error: problems.append(str(error)))
+    tab.goto(page.as_uri())
+    yield tab
+    assert tab.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    tab.emulate_media(media="print")
+    assert not tab.locator(".moving").locator("visible=true").count()
+    assert "NaN" not in tab.locator("body").inner_html()
+    tab.close()
     assert problems == []
 
 
