@@ -24,6 +24,7 @@ from dlm_core.schedules import BestDeterministic, Minimax, OptimalForProfile
 from dlm_core.targets import MarkovChain
 
 PAGE = "book/explorer"
+pytestmark = pytest.mark.of_page(PAGE)
 CURVES = {"Sudoku 4x4": {"curve": [1.0, 0.5], "estimated": False}}
 ALL = ",".join(map(explorer.slug, explorer.NAMES))
 

@@ -326,6 +326,7 @@ def test_it_stays_short():
 
 
 @pytest.mark.pages
+@pytest.mark.of_page("book/explorer")
 def test_numbers_are_the_same_in_a_browser_without_a_server(tmp_path):
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: the script did not run in a browser")
