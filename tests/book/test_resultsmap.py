@@ -60,9 +60,9 @@ def test_checks_are_counted_with_where_they_come_from():
     recorded = replace(CHECK, recorded="Recorded: then", comparisons=1234)
     assert tally([CHECK]) == "1 check, 1 comparison"
     assert tally([CHECK, recorded]) == "2 checks, 1,235 comparisons"
-    assert list(origins([CHECK])) == ["recomputed in this build"]
+    assert list(origins([CHECK])) == ["recomputed by the build"]
     assert list(origins([recorded, recorded])) == ["Recorded: then"]
-    assert list(origins([recorded, CHECK])) == ["recomputed in this build", "Recorded: then"]
+    assert list(origins([recorded, CHECK])) == ["recomputed by the build", "Recorded: then"]
 
 
 def test_claims_are_sorted_by_page_then_by_letter_and_number():
