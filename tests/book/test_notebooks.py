@@ -135,13 +135,7 @@ def test_visible_cells_are_short(page):
 EXERCISE = re.compile(r"^:::\{admonition\} (Solution of )?Exercise (\d+\.\d+)", re.MULTILINE)
 
 
-# Chapters whose exercises are still being written.
-UNFINISHED = {"11_rates", "15_gallery", "16_orders_and_blocks", "17_learned", "18_practice"}
-
-
-@pytest.mark.parametrize(
-    "page", [page for page in CHAPTERS if page.removeprefix("book/") not in UNFINISHED]
-)
+@every_chapter
 def test_ends_with_exercises_whose_solutions_run(page):
     """Each exercise has a solution in words, or one that runs, before the next begins."""
     before, _, exercises = prose(page).partition("\n## Exercises\n")
