@@ -1,6 +1,6 @@
 """The site: the pages, and beside them the book as one PDF and as an archive of notebooks.
 
-Usage: python -m bookkit.site   (after the pages and the single page are built: `make site`)
+Usage: python -m bookkit.site   (after the pages are built: `make site`)
 
 The archive runs by itself: notebooks, the results that they read, both packages and the pins.
 """
@@ -31,11 +31,14 @@ BUILD_WHEEL = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no
 INSTALL = """\
 #!/bin/sh
 # Installs the pinned requirements and dlm_core into the Python of this shell, and puts the workshop
-# of the book, bookkit, beside its notebooks, where it finds their recorded results.
+# of the book, bookkit, beside its notebooks, where it finds their recorded results. With the word
+# "packages", only the two packages: for an environment that has the rest, as Colab does.
 set -e
 cd "$(dirname "$0")"
-python -m pip install --require-hashes --requirement requirements.txt
-python -m pip install --requirement requirements-torch.txt
+if [ "$1" != packages ]; then
+  python -m pip install --require-hashes --requirement requirements.txt
+  python -m pip install --requirement requirements-torch.txt
+fi
 python -m pip install --no-deps --no-index wheels/dlm_core-*.whl
 python -m pip install --no-deps --no-index --upgrade --target book wheels/bookkit-*.whl
 """
@@ -149,14 +152,14 @@ def _size(path):
 
 
 def make_site():
-    """Make the site in ``_build/site`` from the pages and the single page that Sphinx built."""
+    """Make the site in ``_build/site`` from the pages that Sphinx built."""
     shutil.rmtree(SITE, ignore_errors=True)
     with tempfile.TemporaryDirectory() as name:
         build_wheels(Path(name))
         files = archive_files(Path(name))
     shutil.copytree(BUILD / "html", SITE, ignore=shutil.ignore_patterns(".buildinfo*"))
     write_archive(SITE / ARCHIVE, files)
-    print_book(SITE / "book.pdf")
+    print_book(SITE, SITE / "book.pdf")
     made = ["book.pdf", ARCHIVE]
     sums = "".join(f"{file_digest(SITE / name)}  {name}\n" for name in made)
     (SITE / "SHA256SUMS").write_text(sums, encoding="utf-8")

@@ -2,10 +2,10 @@
 
 import os
 
-import nbformat
 import pytest
 from contents import CHAPTERS, ROOT, code_cells, tags
 from nbclient import NotebookClient
+from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 pytestmark = pytest.mark.slow
@@ -111,11 +111,9 @@ def at(page, settings):
     """The chapter's code at these parameters, executed."""
     unknown = settings.keys() - parameters(page)
     assert not unknown
-    notebook = nbformat.read(ROOT / f"{page}.ipynb", 4)
-    notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for cell in notebook.cells:
-        cell.metadata.setdefault("tags", [])  # papermill takes it for granted
+    notebook = load_notebook_node(str(ROOT / f"{page}.ipynb"))
     notebook = parameterize_notebook(notebook, settings)
+    notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     client = NotebookClient(
         notebook,
         timeout=600,
