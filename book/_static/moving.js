@@ -24,7 +24,7 @@
   }
 
   const words = (x, digits = 4) => String(Number(x.toPrecision(digits)));
-  const list = (sizes) => [...sizes.slice(0, 12), ...(sizes.length > 12 ? ["…"] : [])].join(", ");
+  const list = (sizes) => sizes.slice(0, 12).join(", ") + (sizes.length > 12 ? " and so on" : "");
 
   /** Uniform numbers, the same ones for the same draw: 53 bits of a counter that is mixed. */
   function uniforms(n, draw) {
@@ -358,7 +358,8 @@
         legend(scene, names.map((name) => [name, colors[name]]));
         return [p.svg, `Codimension ${ui.value.r}: TC ${words(tc)} nats. With ` +
           `${grid.find((K) => K >= L / 4)} iterations: ` +
-          Object.entries(at).map(([name, nats]) => `${name} ${words(nats, 3)}`).join(", ") + " nats."];
+          Object.entries(at).map(([name, nats]) => `${name} ${words(nats, 3)}`).join(", ") +
+          ` nats. Lines break where they fall below ${floor} nats, most often to zero.`];
       };
     },
   };
