@@ -328,6 +328,7 @@ def test_it_stays_short():
 
 
 @pytest.mark.pages
+@pytest.mark.of_page("book/explorer")
 def test_numbers_are_the_same_in_a_browser_without_a_server(browser, tmp_path):  # noqa: F811
     page = tmp_path / "page.html"
     page.write_text(
