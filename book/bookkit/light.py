@@ -27,6 +27,10 @@ _ICON_NAME = re.compile(r"\bfa-[a-z0-9-]+")
 # Every browser of the last ten years reads the same font as WOFF2.
 _OLD_FONT = re.compile(r',url\([^)]*\.ttf\) format\("truetype"\)')
 _MAP = re.compile(r"\n?(?:/\*|//)[#@] ?sourceMappingURL=\S+(?: ?\*/)?\s*$")
+# Our own larger scripts: remarks on lines of their own, but for the first, and indentation.
+_OURS = ("dlm.js", "explorer.js", "moving.js")
+_REMARK = re.compile(r"^[ \t]*(?://.*|/\*\*(?s:.*?)\*/[ \t]*)\n", re.MULTILINE)
+_INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
 
 
 def add_mathjax(out):
@@ -62,6 +66,21 @@ def _without_idle_icons(used):
     return lambda text: _OLD_FONT.sub("", _ICON_RULE.sub(kept, text))
 
 
+def squeezed(script):
+    """A script of ours without the remarks and the indentation that its readers have in the source.
+
+    Parameters
+    ----------
+    script : str
+        In which no line begins within a text but where indentation does not matter.
+
+    Returns
+    -------
+    str
+    """
+    return _INDENT.sub("", _REMARK.sub("", script))
+
+
 def lighten(out):
     """Drop from the built pages under `out` what no page uses; a second time changes nothing."""
     static = out / "_static"
@@ -79,3 +98,5 @@ def lighten(out):
     _rewrite(theme, _without_idle_icons(used))
     for file in (theme, *sheets, *scripts):
         _rewrite(file, lambda text: _MAP.sub("", text))
+    for file in filter(Path.exists, map(static.joinpath, _OURS)):
+        _rewrite(file, squeezed)
