@@ -48,7 +48,7 @@ def opened(browser, site, page, width=1280):  # noqa: F811
     tab = browser.new_page(viewport={"width": width, "height": 900})
     tab.set_default_timeout(120_000)
     tab.answers = []
-    tab.on("response", tab.answers.append)
+    tab.on("response", lambda answer: tab.answers.append(answer))
     tab.goto(f"{site}/{page}.html", wait_until="networkidle")
     tab.evaluate("window.MathJax?.startup?.promise.then(() => true)")
     tab.wait_for_load_state("networkidle")
