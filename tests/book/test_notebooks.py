@@ -75,6 +75,13 @@ def test_pages_are_linked_by_their_files(page):
     assert "{doc}" not in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "book").rglob("*.ipynb")), ids=lambda p: p.stem)
+def test_sources_are_lists_of_lines(path):
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        assert isinstance(cell["source"], list)
+        assert cell["source"] == "".join(cell["source"]).splitlines(keepends=True)
+
+
 @every_notebook
 def test_was_executed_in_order(page):
     counts = [cell.execution_count for cell in code_cells(page)]
