@@ -56,15 +56,10 @@ _build/sequences/heavy_chains.txt: requirements-sequences.txt book/experiments/h
 	PYTHONPATH=_build/sequences $(BIN)/python book/experiments/heavy_chains.py > $@.part
 	@mv $@.part $@
 
-book: env ## execute every chapter, build the pages into _build/html, and check them
-	rm -rf _build/html _build/.doctrees _build/jupyter_execute $(if $(FRESH),_build/kept)
-	$(BIN)/python -m bookkit.execution
-	$(BIN)/jupyter-book build . --all -W -n --keep-going
-	$(BIN)/python -m pytest -n 2 tests/book/test_pages*.py -m pages
+book: env ## execute what is outdated, build the pages into _build/html, and check them (FRESH=1 keeps nothing)
+	$(BIN)/python -m bookkit.build $(if $(filter-out 0 false,$(FRESH)),--fresh)
 
 site: book ## make a site in _build/site: the pages, the book as a PDF, the notebooks as an archive
-	rm -rf _build/singlehtml
-	$(BIN)/jupyter-book build . --builder singlehtml -W -n --keep-going
 	$(BIN)/python -m bookkit.site
 	$(BIN)/python -m pytest tests/book/test_site.py -m "site and not slow"
 
@@ -85,6 +80,7 @@ test-wheel: env ## build the wheel, and try it in fresh environments on every Py
 	$(BIN)/python -m pytest tests/test_install.py -m slow
 
 links: env ## look up every link to another site
+	$(BIN)/python -m bookkit.execution
 	$(BIN)/jupyter-book build . --builder linkcheck --path-output _build/links
 
 bench: env ## time the sampler and the schedules beside others, within limits (RECORD=yes records)

@@ -27,23 +27,7 @@
     }
   }
 
-  function fit() {
-    if (undo.length) return;
-    const root = document.documentElement;
-    const article = document.querySelector("article.bd-article");
-    if (!article) return;
-    const { theme } = root.dataset;
-    undo.push(() => { root.dataset.theme = theme; });
-    root.dataset.theme = "light";
-    for (const folded of document.querySelectorAll("details:not([open])")) {
-      folded.open = true;
-      undo.push(() => { folded.open = false; });
-    }
-    for (const box of document.querySelectorAll(".toggle-hidden")) {
-      box.classList.remove("toggle-hidden");
-      undo.push(() => box.classList.add("toggle-hidden"));
-    }
-    const ems = parseFloat(getComputedStyle(root).getPropertyValue("--paper-ems"));
+  function fitArticle(article, ems) {
     const px = size(article);
     for (const display of article.querySelectorAll("mjx-container[display='true']")) {
       const formula = display.querySelector("mjx-math");
@@ -58,6 +42,24 @@
       table.style.width = shown;
       shrink(table, width, room(table.parentElement, article, ems));
     }
+  }
+
+  function fit() {
+    if (undo.length) return;
+    const root = document.documentElement;
+    const { theme } = root.dataset;
+    undo.push(() => { root.dataset.theme = theme; });
+    root.dataset.theme = "light";
+    for (const folded of document.querySelectorAll("details:not([open], .checks)")) {
+      folded.open = true;
+      undo.push(() => { folded.open = false; });
+    }
+    for (const box of document.querySelectorAll(".toggle-hidden")) {
+      box.classList.remove("toggle-hidden");
+      undo.push(() => box.classList.add("toggle-hidden"));
+    }
+    const ems = parseFloat(getComputedStyle(root).getPropertyValue("--paper-ems"));
+    for (const article of document.querySelectorAll("article.bd-article")) fitArticle(article, ems);
   }
 
   function restore() {

@@ -7,7 +7,7 @@
     Equation: "mjx-container[display], span.math",
     Code: ".cell_input pre, div[class*='highlight-'] pre",
     Output: ".cell_output pre, .cell_output > .output",
-    Table: ".pst-scrollable-table-container, .text_html > div, .admonition, table.indextable",
+    Table: ".pst-scrollable-table-container, .text_html > div, .admonition:has(table), table.indextable",
   };
 
   // What screen readers read of an inline formula is as wide as it is unseen.

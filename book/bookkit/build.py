@@ -13,11 +13,12 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from contextlib import contextmanager
+from pathlib import Path
 
 from bookkit.execution import KEPT, Failed, execute_outdated
 from bookkit.records import ROOT
 
-# What Sphinx has read: its own pages, and the notebooks and pictures that MyST-NB takes out of them.
+# What Sphinx has read, and the notebooks and pictures that MyST-NB took out of it.
 _READ = ("_build/.doctrees", "_build/jupyter_execute")
 CHECKED = "_build/checked"
 
@@ -52,8 +53,9 @@ def build(root=ROOT, fresh=False):
             shutil.rmtree(root / folder, ignore_errors=True)
     without_warning.unlink(missing_ok=True)
     shutil.rmtree(root / "_build/html", ignore_errors=True)
-    command = "jupyter_book", "build", ".", "-W", "-n", "--keep-going"
-    status = subprocess.run([sys.executable, "-m", *command], cwd=root, check=False).returncode
+    program = Path(sys.executable).with_name("jupyter-book")
+    command = program, "build", ".", "-W", "-n", "--keep-going"
+    status = subprocess.run(command, cwd=root, check=False).returncode
     if status == 0:
         without_warning.touch()
     return status
@@ -61,9 +63,10 @@ def build(root=ROOT, fresh=False):
 
 def check(root=ROOT):
     """Check the built pages and return the exit status."""
-    tests = sorted(str(path) for path in root.glob("tests/book/test_pages*.py"))
-    command = "pytest", "-n", "2", "-m", "pages", *tests
-    return subprocess.run([sys.executable, "-m", *command], cwd=root, check=False).returncode
+    files = sorted((root / "tests/book").glob("test_*.py"))
+    tests = [file for file in files if "mark.pages" in file.read_text(encoding="utf-8")]
+    command = sys.executable, "-m", "pytest", "-n", "2", "--changed-pages", "-m", "pages", *tests
+    return subprocess.run(command, cwd=root, check=False).returncode
 
 
 @contextmanager

@@ -84,7 +84,7 @@ class Page:
         facts = [f"{check.comparisons:,} compared"] * (check.comparisons > 1)
         facts += ["recorded"] * bool(check.recorded)
         if facts:
-            line += nodes.inline("", f" ({', '.join(facts)})", classes=["check-facts"])
+            line += nodes.inline("", f" · {', '.join(facts)}", classes=["check-facts"])
         return line
 
     def folded(self, checks):

@@ -16,6 +16,8 @@ from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 from sphinx_proof.nodes import NODE_TYPES
 
+from bookkit.launch import cell_for_colab, repository
+
 # What stands on a page until the files are made beside it; bookkit.site then lists them here.
 PLACE = (
     '<p class="downloads">The book as one PDF and as an archive of notebooks: '
@@ -162,7 +164,8 @@ class Markdown:
             case nodes.literal_block():
                 language = node.get("language", "")
                 language = "" if language in ("none", "default", "text") else language
-                return [f"```{language}\n{node.astext()}\n```"]
+                text = node.astext().rstrip("\n")
+                return [f"```{language}\n{text}\n```"]
             case nodes.bullet_list():
                 return [self._list(node, lambda number: "- ", quoted)]
             case nodes.enumerated_list():
@@ -359,6 +362,9 @@ def convert(app, doctree, docname):
     macros = app.config.mathjax3_config["tex"]["macros"]
     page = Markdown(app.env, docname, macros, app.config.html_baseurl.rstrip("/"))
     notebook = converted(nbformat.read(path, 4), page.pieces(doctree))
+    if address := repository(app.config):
+        cell = nbformat.v4.new_code_cell(cell_for_colab(address), id="colab")
+        notebook.cells.insert(1, cell)
     target = folder(app) / f"{docname}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")

@@ -57,7 +57,7 @@ _CERTIFIED = {"color": "#994455", "marker": "o", "linestyle": "-"}
 _ACTUAL = {"color": "#004488", "marker": "s", "linestyle": "--"}
 _PLUG_IN = {"color": "#997700", "marker": "^", "linestyle": "-."}
 _SOLVED = "#117733"
-_WRONG = {"facecolor": "#EDB48F", "linewidth": 0}
+_WRONG = {"facecolor": "#E5B1B7", "linewidth": 0}
 # Networks trained for longer and longer, and the truth.
 _OF_TRAINING, _OF_TRUTH = ("#E69F00", "#56B4E9", "#004488"), "#767676"
 # What a schedule loses, and what is still to come.
@@ -583,7 +583,7 @@ def steps(panels, *, xlabel, ylabel):
             side.set_major_formatter("{x:g}")
             side.set_minor_formatter(NullFormatter())
     axes[0, 0].set_ylabel(ylabel)
-    _legend_above(figure)
+    _legend_above(figure, 2)
     return closed(figure)
 
 

@@ -70,6 +70,7 @@ async def executed(path, variables=None):
         timeout=600,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,  # else a slow machine cuts what is printed at other places
         resources={"metadata": {"path": str(path.parent)}},
     ).async_execute(env=os.environ | {"OMP_NUM_THREADS": "1"} | (variables or {}))
     return notebook

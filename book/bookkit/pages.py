@@ -9,6 +9,19 @@ from sphinx.util.docutils import SphinxDirective
 
 from bookkit.execution import kept_at, with_outputs
 from bookkit.light import add_mathjax, lighten
+from bookkit.recording import state
+from bookkit.records import digest, file_digest
+
+# What every page depends on besides its own sources.
+SHARED = (
+    "_config.yml",
+    "_toc.yml",
+    "CITATION.cff",
+    "requirements*.txt",
+    "book/*.yml",
+    "book/*.bib",
+    "book/bookkit/*.py",
+)
 
 
 def load_macros(root):
@@ -49,8 +62,10 @@ class NotationTable(SphinxDirective):
 
 
 def configure(app, config):
-    """Hand the macros to Sphinx."""
+    """Hand the digest of what all pages depend on, and the macros, to Sphinx."""
     root = Path(app.srcdir)
+    shared = {path for pattern in SHARED for path in root.glob(pattern)}
+    config.bookkit_digest = digest({str(path): file_digest(path) for path in shared})
     macros = {
         name: [entry["tex"], entry["args"]] if "args" in entry else entry["tex"]
         for name, entry in load_macros(root).items()
@@ -79,6 +94,30 @@ def add_provenance(app, doctree):
         title.parent.insert(title.parent.index(title) + 1, strip)
 
 
+def note_sources(app, doctree):
+    """Remember the files that a page was read from, as they are now."""
+    env = app.env
+    files = [env.doc2path(env.docname), *env.dependencies[env.docname]]
+    env.bookkit_sources = getattr(env, "bookkit_sources", {}) | {
+        env.docname: {file: state("file", Path(app.srcdir, file)) for file in files}
+    }
+
+
+def outdated(app, env, added, changed, removed):
+    """Name the pages read from files that are others now. Sphinx itself compares times only."""
+    return [
+        page
+        for page, files in getattr(env, "bookkit_sources", {}).items()
+        if any(state("file", Path(app.srcdir, file)) != then for file, then in files.items())
+    ]
+
+
+def forget(app, env, docname):
+    """Take back what is left of a page that is read again, or gone."""
+    getattr(env, "bookkit_sources", {}).pop(docname, None)
+    Path(env.mystnb_config.output_folder, f"{docname}.ipynb").unlink(missing_ok=True)
+
+
 def copy_files(app, exception):
     """Add MathJax to the pages, and drop what no page uses."""
     if exception is not None or app.builder.format != "html":
@@ -90,9 +129,13 @@ def copy_files(app, exception):
 
 def setup(app):
     """Register the extension with Sphinx."""
+    app.add_config_value("bookkit_digest", "", "env")  # another one: all pages are read again
     app.add_directive("notation-table", NotationTable)
     app.connect("config-inited", configure)
     app.connect("source-read", fill_in_outputs)
     app.connect("doctree-read", add_provenance)
+    app.connect("doctree-read", note_sources)
+    app.connect("env-get-outdated", outdated)
+    app.connect("env-purge-doc", forget)
     app.connect("build-finished", copy_files)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    return {"parallel_read_safe": False, "parallel_write_safe": True}

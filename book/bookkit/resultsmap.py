@@ -13,6 +13,7 @@ from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from bookkit.launch import repository
 from bookkit.ledger import load_claims, read_checks
 from bookkit.pages import page_link, table
 
@@ -50,9 +51,9 @@ def counted(number, noun):
 
 
 def origins(checks):
-    """Say which of the checked numbers this build computed, and which were recorded, where."""
+    """Say which of the checked numbers the build computed, and which were recorded, where."""
     if not all(check.recorded for check in checks):
-        yield "recomputed in this build"
+        yield "recomputed by the build"
     yield from dict.fromkeys(check.recorded for check in checks if check.recorded)
 
 
@@ -103,7 +104,7 @@ def build_claims(env):
 
 
 def build_checks(env):
-    """Return the checks in this build's executed notebooks, by page in the order of reading."""
+    """Return the checks in the executed notebooks, by page in the order of reading."""
     executed = Path(env.mystnb_config.output_folder)
     pages = dict.fromkeys([*reading_order(env), *sorted(env.found_docs)])
     notebooks = [name for name in pages if env.doc2path(name).endswith(".ipynb")]
@@ -177,10 +178,10 @@ def lines_of_tests(claim, repository):
 
 def repository_of(config):
     """Return where the files of the book's repository are shown; None where that is not told."""
-    options = getattr(config, "html_theme_options", {})
-    address = options.get("repository_url", "").rstrip("/")
-    branch = options.get("repository_branch", "main")
-    return f"{address}/blob/{branch}" if address else None
+    address = repository(config)
+    if not address:
+        return None
+    return f"{address}/blob/{config.html_theme_options.get('repository_branch', 'main')}"
 
 
 def checks_by_claim(env):

@@ -1,6 +1,6 @@
 """The site: the pages, and beside them the book as one PDF and as an archive of notebooks.
 
-Usage: python -m bookkit.site   (after the pages and the single page are built: `make site`)
+Usage: python -m bookkit.site   (after the pages are built: `make site`)
 
 The archive runs by itself: notebooks, the results that they read, both packages and the pins.
 """
@@ -31,11 +31,14 @@ BUILD_WHEEL = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no
 INSTALL = """\
 #!/bin/sh
 # Installs the pinned requirements and dlm_core into the Python of this shell, and puts the workshop
-# of the book, bookkit, beside its notebooks, where it finds their recorded results.
+# of the book, bookkit, beside its notebooks, where it finds their recorded results. With the word
+# "packages", only the two packages: for an environment that has the rest, as Colab does.
 set -e
 cd "$(dirname "$0")"
-python -m pip install --require-hashes --requirement requirements.txt
-python -m pip install --requirement requirements-torch.txt
+if [ "$1" != packages ]; then
+  python -m pip install --require-hashes --requirement requirements.txt
+  python -m pip install --requirement requirements-torch.txt
+fi
 python -m pip install --no-deps --no-index wheels/dlm_core-*.whl
 python -m pip install --no-deps --no-index --upgrade --target book wheels/bookkit-*.whl
 """
@@ -45,19 +48,6 @@ To run them: python3 -m venv .venv && . .venv/bin/activate && sh install.sh   (P
 Then open one in Jupyter or in an editor for notebooks, with the Python of .venv as its kernel.
 """
 EPOCH = 315532800  # seconds; the first moment that a zip file can state
-LEFT_OUT = ("book/api",)  # of the PDF: longer than any chapter, and every docstring has it
-BROWSERS = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-CHROMIUM = next(filter(None, BROWSERS), None)
-# The sandbox does not start as root, and a browser that updates itself is not the one tested.
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 
 
 def build_wheels(target):
@@ -149,14 +139,14 @@ def _size(path):
 
 
 def make_site():
-    """Make the site in ``_build/site`` from the pages and the single page that Sphinx built."""
+    """Make the site in ``_build/site`` from the pages that Sphinx built."""
     shutil.rmtree(SITE, ignore_errors=True)
     with tempfile.TemporaryDirectory() as name:
         build_wheels(Path(name))
         files = archive_files(Path(name))
     shutil.copytree(BUILD / "html", SITE, ignore=shutil.ignore_patterns(".buildinfo*"))
     write_archive(SITE / ARCHIVE, files)
-    print_book(SITE / "book.pdf")
+    print_book(SITE, SITE / "book.pdf")
     made = ["book.pdf", ARCHIVE]
     sums = "".join(f"{file_digest(SITE / name)}  {name}\n" for name in made)
     (SITE / "SHA256SUMS").write_text(sums, encoding="utf-8")

@@ -6,7 +6,7 @@ import yaml
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from bookkit.execution import kept_at, records
+from bookkit.execution import records
 from bookkit.pages import page_link, table
 from bookkit.records import load
 from bookkit.resultsmap import reading_order
@@ -24,14 +24,13 @@ class Status(SphinxDirective):
         notebooks = [
             page for page in reading_order(self.env) if self.env.doc2path(page).endswith(".ipynb")
         ]
-        for page in notebooks:
-            self.env.note_dependency(str(kept_at(root, page)))
+        self.env.note_reread()  # in each build, because it depends on almost everything
         kept = records(root)
         executed = {page: kept[page] for page in notebooks if page in kept}
-        recorded = {}
-        for path in sorted((root / RESULTS).glob("*.*.json")):
-            self.env.note_dependency(str(path))
-            recorded[path.stem] = load(*path.stem.rsplit(".", 1))
+        recorded = {
+            path.stem: load(*path.stem.rsplit(".", 1))
+            for path in sorted((root / RESULTS).glob("*.*.json"))
+        }
         lists = {
             "pages": lambda: self.pages(executed),
             "experiments": lambda: self.experiments(recorded),
@@ -68,7 +67,6 @@ class Status(SphinxDirective):
 
     def skipped(self, root, recorded):
         profiles = root / "book/experiments/profiles.yml"
-        self.env.note_dependency(str(profiles))
         settings = yaml.safe_load(profiles.read_text(encoding="utf-8"))
         lines = [
             f"The experiment `{name}` was not run with the profile `{profile}`."

@@ -4,6 +4,7 @@ from base64 import b64encode
 from io import BytesIO
 
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from IPython import get_ipython
 from IPython.core.pylabtools import retina_figure
@@ -50,8 +51,9 @@ _LOOKS = {
 def light_png(figure):
     """Draw a figure as the notebook shows it: a PNG at twice its size, in at most 256 colours.
 
-    Lines and letters on white have few colours beside their soft edges: no pixel moves by a
-    shade that an eye sees, and the file is a third of the size.
+    Lines and letters on white have few colours beside their soft edges. The most common ones stay
+    as they are, and of the others none moves by a shade that an eye sees; the file is a third of
+    the size.
 
     Returns
     -------
@@ -60,7 +62,16 @@ def light_png(figure):
     """
     png, size = retina_figure(figure)
     with Image.open(BytesIO(png)) as image:
-        light = image.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE)
+        full = image.convert("RGB")
+    codes, places, counts = np.unique(
+        np.asarray(full).astype(int) @ (1 << 16, 1 << 8, 1), return_inverse=True, return_counts=True
+    )
+    shades = codes[:, np.newaxis] >> (16, 8, 0) & 255
+    spread = full.quantize(128, method=Image.Quantize.MAXCOVERAGE).getpalette()
+    palette = np.concatenate([shades[np.argsort(-counts)[:128]], np.reshape(spread, (-1, 3))])
+    nearest = ((shades[:, np.newaxis] - palette) ** 2).sum(-1).argmin(1)
+    light = Image.fromarray(nearest[places].reshape(full.size[::-1]).astype(np.uint8))
+    light.putpalette(palette.astype(np.uint8).tobytes())
     light.save(packed := BytesIO(), "PNG", optimize=True)
     return b64encode(packed.getvalue()).decode("ascii"), size
 

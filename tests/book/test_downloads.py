@@ -6,8 +6,12 @@ from zipfile import ZipFile
 import nbformat
 import pytest
 from bookkit.downloads import PLACE, Markdown, converted, expand
+from bookkit.launch import links
 from bookkit.site import list_files, write_archive
+from bs4 import BeautifulSoup
 from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 from sphinx_proof.nodes import theorem_node
 
 MACROS = {"KL": [r"D(#1 \| #2)", 2], "TC": r"\rm T", "E": r"\mathbb{E}", "DTC": r"\TC^*"}
@@ -134,3 +138,33 @@ def test_pages_list_files_by_relative_links(tmp_path):
     text = (tmp_path / "book/a.html").read_text(encoding="utf-8")
     assert '<a href="../book.pdf">The book</a> (2.3 MB)' in text
     assert PLACE not in text
+
+
+@pytest.mark.filterwarnings("ignore")  # of other extensions
+@pytest.mark.parametrize("address", ["", "https://github.com/owner/name"])
+def test_pages_link_to_where_they_run_if_the_repository_has_an_address(address, tmp_path):
+    (tmp_path / "book").mkdir()
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Title", id="a")])
+    nbformat.write(notebook, tmp_path / "book/a.ipynb")
+    settings = {
+        "extensions": ["myst_nb", "bookkit.launch"],
+        "root_doc": "book/a",
+        "html_theme": "sphinx_book_theme",
+        "html_theme_options": {"repository_url": address, "repository_branch": "main"},
+        "nb_execution_mode": "off",
+    }
+    out = tmp_path / "out"
+    with docutils_namespace():
+        Sphinx(tmp_path, None, out, out, "html", settings, status=None, warning=None).build()
+    html = (out / "book/a.html").read_text(encoding="utf-8")
+    found = {link["href"] for link in BeautifulSoup(html, "html.parser").select("a[href*='owner']")}
+    expected = {*links(address, "book/a").values()}
+    if address:
+        issues = {link for link in found if link.startswith(f"{address}/issues/new")}
+        assert len(issues) == 1
+        expected |= {address, f"{address}/edit/main/book/a.ipynb"} | issues
+    assert found == expected
+
+
+def test_only_github_is_read_by_binder_and_colab():
+    assert links("https://example.org/owner/name", "book/a") == {}

@@ -1,10 +1,14 @@
 """Outputs are kept exactly as long as nothing that their page read has changed."""
 
 import shutil
+import subprocess
+import sys
+import time
 
 import nbformat
 import pytest
 from bookkit.execution import Failed, execute_outdated, records, with_outputs
+from contents import ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 KERNEL = {"kernelspec": {"display_name": "", "language": "python", "name": "python3"}}
@@ -213,3 +217,61 @@ subprocess.run([sys.executable, "-c", "open('input.txt')"], check=True)
     assert execute_outdated(book) == ["book/law"]
     assert ["file", "book/input.txt", "different"] in records(book)["book/law"].reads
     assert execute_outdated(book) == ["book/law"]
+
+
+@pytest.mark.slow
+def test_a_build_that_is_killed_leaves_what_it_finished(book):
+    store(book, "law", "print('done')")
+    store(book, "results", "import time\nif not open('go.txt').read():\n    time.sleep(600)")
+    (book / "book/go.txt").write_text("")
+    command = "import sys, pathlib, bookkit.execution as e; e.execute_outdated(pathlib.Path('.'))"
+    with subprocess.Popen([sys.executable, "-c", command], cwd=book) as build:
+        while output_or_none(book, "book/law") != "done\n":
+            time.sleep(0.1)
+        build.kill()
+    (book / "book/go.txt").write_text("go")
+    assert execute_outdated(book) == ["book/results"]
+
+
+def output_or_none(root, page):
+    try:
+        return output(root, page)
+    except ValueError:
+        return None
+
+
+@pytest.mark.slow
+def test_chapters_that_load_a_module_are_executed_when_it_changes(tmp_path, monkeypatch):
+    """What Python has loaded when a chapter ends is asked in a cell of its own."""
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    for path in tracked.stdout.split():
+        if not path.startswith("book/") or path.count("/") > 1:
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / path, tmp_path / path)
+    chapters = ["book/02_dependence", "book/03_error_law", "book/12_one_run"]
+    for path in (tmp_path / "book").glob("*.ipynb"):
+        page = f"book/{path.stem}"
+        notebook = nbformat.read(path, 4)
+        path.unlink()
+        if page in chapters:
+            asked = (
+                "import sys\nprint(*(getattr(m, '__file__', 0) for m in [*sys.modules.values()]))"
+            )
+            notebook.cells.append(new_code_cell(asked))
+            nbformat.write(notebook, path)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{tmp_path}/book")
+    assert execute_outdated(tmp_path) == chapters
+    found = records(tmp_path)
+    loaded = {}
+    for page in chapters:
+        paths = [tmp_path.joinpath(path) for path in output(tmp_path, page).split() if "/" in path]
+        ours = {str(p.relative_to(tmp_path)) for p in paths if p.is_relative_to(tmp_path)}
+        loaded[page] = ours
+        assert ours <= set(found[page].files)
+    law = "dlm_core/error/law.py"
+    readers = [page for page in chapters if law in loaded[page]]
+    assert 0 < len(readers) < len(chapters)
+    with (tmp_path / law).open("a") as file:
+        file.write("# another last line\n")
+    assert execute_outdated(tmp_path) == readers
+    assert execute_outdated(tmp_path) == []

@@ -66,12 +66,11 @@ def text_of(page):
 def test_download_is_the_executed_notebook(page):
     links = [link["href"] for link in soup(page).select("a.btn-download-source-button")]
     assert links == [f"../_sources/{page}.ipynb"]
-    cells = code_of(HTML / "_sources" / f"{page}.ipynb")
+    cells = [cell for cell in code_of(HTML / "_sources" / f"{page}.ipynb") if cell.id != "colab"]
     executed = code_of(BUILD / "jupyter_execute" / f"{page}.ipynb")
     for name in "source", "outputs", "execution_count":
         assert [cell[name] for cell in cells] == [cell[name] for cell in executed]
     assert all(cell.execution_count for cell in cells)
-    assert any(cell.outputs for cell in cells)
 
 
 @every_notebook
@@ -164,7 +163,7 @@ def test_results_map_covers_every_claim():
         claim = claims[name]
         first, *_, status = row.select("td")
         assert first.select_one("strong").text == name
-        checked = ["recomputed in this build", "Recorded: "]
+        checked = ["recomputed by the build", "Recorded: "]
         origins = [claim["status"]] if "status" in claim else checked
         assert any(origin in status.text for origin in origins)
 
@@ -209,7 +208,10 @@ def test_reads_well_in_a_browser(page, browser, site):
     tab.on("pageerror", lambda error: problems.append(str(error)))
     tab.on(
         "request",
-        lambda request: request.url.startswith((site, "data:")) or problems.append(request.url),
+        lambda request: (
+            request.url.removeprefix("blob:").startswith((site, "data:"))
+            or problems.append(request.url)
+        ),
     )
     tab.on("response", lambda response: response.status >= 400 and problems.append(response.url))
     tab.goto(f"{site}/{page}.html")

@@ -1,5 +1,6 @@
 """The results map: what it says of checks, and that nothing in claims or records is HTML there."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -59,9 +60,9 @@ def test_checks_are_counted_with_where_they_come_from():
     recorded = replace(CHECK, recorded="Recorded: then", comparisons=1234)
     assert tally([CHECK]) == "1 check, 1 comparison"
     assert tally([CHECK, recorded]) == "2 checks, 1,235 comparisons"
-    assert list(origins([CHECK])) == ["recomputed in this build"]
+    assert list(origins([CHECK])) == ["recomputed by the build"]
     assert list(origins([recorded, recorded])) == ["Recorded: then"]
-    assert list(origins([recorded, CHECK])) == ["recomputed in this build", "Recorded: then"]
+    assert list(origins([recorded, CHECK])) == ["recomputed by the build", "Recorded: then"]
 
 
 def test_claims_are_sorted_by_page_then_by_letter_and_number():
@@ -116,8 +117,8 @@ CLAIM = {
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory):
-    """The pages of a book whose claims, records and glued lines are hostile, as they were built."""
+def built(tmp_path_factory):
+    """The folder of a book whose claims, records and glued lines are hostile, as it was built."""
     root = tmp_path_factory.mktemp("book")
     fields = ("name", "measured", "expected", "recorded")
     record = replace(CHECK, slack=f"0 {hostile('slack')}", **{key: hostile(key) for key in fields})
@@ -146,7 +147,9 @@ def pages(tmp_path_factory):
     (root / "book/results_map.md").write_text("# Map\n\n```{results-map}\n```\n```{ledger}\n```\n")
     (root / "index.md").write_text("# Book\n\n```{toctree}\nbook/page\nbook/results_map\n```\n")
     (root / "conf.py").write_text(
-        "extensions = ['myst_nb', 'bookkit.resultsmap', 'bookkit.checkrows']\n"
+        "extensions = ['myst_nb', 'bookkit.resultsmap', 'bookkit.checkrows', 'bookkit.excerpts',"
+        " 'bookkit.sharing']\n"
+        "html_baseurl = 'https://host.example/us'\n"
         "nb_execution_mode = 'off'\n"
         "myst_enable_extensions = ['dollarmath']\n"
         "html_theme = 'basic'\n"
@@ -154,9 +157,15 @@ def pages(tmp_path_factory):
     command = [sys.executable, "-m", "sphinx", "-b", "html", ".", "_build/html"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return root / "_build/html"
+
+
+@pytest.fixture(scope="module")
+def pages(built):
+    """The texts of the pages of that book."""
     return {
         name: BeautifulSoup(
-            (root / f"_build/html/book/{name}.html").read_text(encoding="utf-8"), "html.parser"
+            (built / f"book/{name}.html").read_text(encoding="utf-8"), "html.parser"
         ).select_one("div.body")
         for name in ("page", "results_map")
     }
@@ -204,3 +213,26 @@ def test_a_page_folds_its_checks_and_states_each(pages):
 
 def test_a_glued_line_is_text(pages):
     assert hostile("line") in pages["page"].text
+
+
+def test_previews_and_search_hold_what_the_pages_say(built):
+    stored = (built / "_static/previews/results_map.js").read_text(encoding="utf-8")
+    _, shown = json.loads(f"[{stored.removeprefix('bookPreviews(').removesuffix(');' + chr(10))}]")
+    assert "<script" not in shown["claim-p1"]
+    assert shown["claim-p1"].startswith("<p><strong>P1</strong> For")
+    texts = (built / "_static/searchtext.js").read_text(encoding="utf-8")
+    says = json.loads(texts.removeprefix("const bookTexts = ").strip().removesuffix(";"))
+    assert list(says) == ["index", "book/page", "book/results_map"]
+    assert says["book/page"]["sections"][0][1] == "A page"
+    assert [names[:2] for names in says["book/results_map"]["statements"]] == [
+        ["claim-p1", "Claim P1"],
+        ["claim-p2", "Claim P2"],
+    ]
+
+
+def test_an_address_gives_canonical_links_and_a_sitemap(built):
+    address = "https://host.example/us/book/page.html"
+    head = BeautifulSoup((built / "book/page.html").read_text(encoding="utf-8"), "html.parser").head
+    assert head.select_one("link[rel=canonical]")["href"] == address
+    assert head.select_one("meta[property='og:url']")["content"] == address
+    assert address in (built / "sitemap.xml").read_text(encoding="utf-8")

@@ -8,9 +8,11 @@ import unicodedata
 from functools import cache
 from zipfile import ZipFile
 
+import nbformat
 import pytest
 from bookkit.downloads import PLACE
-from bookkit.paper import LEFT_OUT
+from bookkit.launch import BRANCH, cell_for_colab
+from bookkit.paper import contents
 from bookkit.records import file_digest
 from bookkit.site import ARCHIVE, SITE, archive_files, build_wheels, write_archive
 from bs4 import BeautifulSoup
@@ -18,7 +20,7 @@ from contents import NOTEBOOKS, PAGES, ROOT
 from pypdf import PdfReader
 
 pytestmark = pytest.mark.site
-PRINTED = [page for page in PAGES if page not in LEFT_OUT]
+PRINTED = contents(ROOT)
 
 
 @cache
@@ -73,10 +75,11 @@ def test_the_pdf_is_tagged_and_outlined():
 def test_the_pdf_has_every_theorem_and_proof(page):
     for title in soup(page).select("article p.admonition-title"):
         if not title.find_parent(class_="admonition").select("table.ledger"):
-            name = "".join(
-                text for text in title.find_all(string=True) if not text.find_parent(class_="math")
-            )
-            assert letters(name) in printed(), title
+            words = [
+                "\0" if text.find_parent(class_="math") else text
+                for text in title.find_all(string=True)
+            ]
+            assert all(letters(part) in printed() for part in "".join(words).split("\0")), title
     for number in soup(page).select("article span.eqno"):
         assert letters(number.find(string=True)) in printed(), number
 
@@ -145,13 +148,17 @@ for path in sys.argv[1:]:
 """
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The archive, unpacked and installed by its own script into a fresh environment."""
-    folder = tmp_path_factory.mktemp("archive")
+def unpacked(folder):
     with ZipFile(SITE / ARCHIVE) as archive:
         archive.extractall(folder)
     (root,) = folder.iterdir()
+    return root
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The archive, unpacked and installed by its own script into a fresh environment."""
+    root = unpacked(tmp_path_factory.mktemp("archive"))
     subprocess.run([sys.executable, "-m", "venv", root / ".venv"], check=True)
     path = f"{root / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PATH": path}
@@ -170,3 +177,34 @@ def test_notebooks_of_the_archive_run(page, installed):
         env=environment | {"OMP_NUM_THREADS": "1"},
         check=True,
     )
+
+
+COLAB = """
+import sys, types
+sys.modules["google.colab"] = types.ModuleType("google.colab")
+{cell}
+from bookkit import load
+print(load("costs", "paper").line)
+"""
+
+
+@pytest.mark.slow
+def test_the_cell_for_colab_fetches_and_installs(installed, tmp_path):
+    _, environment = installed
+    origin = unpacked(tmp_path / "origin")
+    settings = ["-c", "user.name=x", "-c", "user.email=x@x"]
+    for command in (["init", "-b", BRANCH], ["add", "."], [*settings, "commit", "-m", "x"]):
+        subprocess.run(["git", *command], cwd=origin, check=True, capture_output=True)
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells.append(nbformat.v4.new_code_cell(COLAB.format(cell=cell_for_colab(origin))))
+    nbformat.write(notebook, tmp_path / "opened.ipynb")
+    show = RUN.replace("print(path", "print(notebook.cells[0].outputs[-1].text")
+    done = subprocess.run(
+        ["python", "-c", show, "opened.ipynb"],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "Recorded: paper profile" in done.stdout

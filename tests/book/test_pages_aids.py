@@ -168,6 +168,10 @@ def test_the_map_follows_the_book():
     assert places == sorted(places, key=PAGES.index)
 
 
+def test_the_map_links_tests_to_no_other_repository():
+    assert not soup("book/results_map").select("table.results-map a.external")
+
+
 def test_every_public_name_is_documented_once():
     ids = [tag["id"] for page in API for tag in soup(page).select("dt[id], [id^=module-]")]
     for module in documented():
