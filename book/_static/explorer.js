@@ -26,9 +26,9 @@
   // ---- What was typed --------------------------------------------------------------------------
 
   const fields = all("[data-key]");
-  const ticked = () => all("[data-show]:checked").map((box) => box.dataset.show).join();
-  const START = { draw: "1", show: ticked() };
-  for (const field of fields) START[field.dataset.key] = field.value;
+  const named = (boxes) => boxes.map((box) => box.dataset.show).join();
+  const START = { draw: "1", show: named(all("[data-show][checked]")) };
+  for (const field of fields) START[field.dataset.key] = field.defaultValue ?? field.value;
 
   /** What is wrong with one field, in a sentence that is shown beside it. */
   class Problem extends Error {
@@ -139,6 +139,8 @@
   }
   const svg = element.bind(null, "http://www.w3.org/2000/svg");
   const html = element.bind(null, "http://www.w3.org/1999/xhtml");
+  const path = (kind, d, dash = "none") => svg("path", { class: kind, d, "stroke-dasharray": dash });
+  const words = (x, y, text, kind = "", anchor = "start") => svg("text", { x, y, class: kind, "text-anchor": anchor }, text);
   const round = (x) => Math.round(x * 10) / 10;
 
   function paint(node, name) {
@@ -189,8 +191,8 @@
     for (const figure of all("figure")) widths[figure.id.slice(3)] = figure.clientWidth;
   }
 
-  /** An empty picture with its axes; what it shows is told by `words` as well. */
-  function chart(name, { height = 240, above = 0, x, y, words }) {
+  /** An empty picture with its axes; `told` says in words what it shows. */
+  function chart(name, { height = 240, above = 0, x, y, told }) {
     const figure = find(name), width = Math.max(260, widths[name]), left = y.name ? 46 : 2, right = 12, top = 22 + above, bottom = 38;
     const X = scale(x.range, [left, width - right], x.log);
     const Y = scale(y.range, [height - bottom, top], y.log);
@@ -199,24 +201,24 @@
       "svg",
       { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-labelledby": `ex-${name}-title ex-${name}-words` },
       svg("title", { id: `ex-${name}-title` }, title),
-      svg("desc", { id: `ex-${name}-words` }, words),
+      svg("desc", { id: `ex-${name}-words` }, told),
     );
     const grid = [];
     for (const value of y.name ? ticks(y.range, y.log, (height - bottom - top) / 34) : []) {
       const at = round(Y(value));
       grid.push(`M${left} ${at}H${width - right}`);
-      picture.append(svg("text", { x: left - 6, y: at + 4, "text-anchor": "end" }, short(value)));
+      picture.append(words(left - 6, at + 4, short(value), "", "end"));
     }
     for (const value of ticks(x.range, x.log, (width - left - right) / 70)) {
       const at = round(X(value));
       grid.push(`M${at} ${top}V${height - bottom}`);
-      picture.append(svg("text", { x: at, y: height - bottom + 16, "text-anchor": "middle" }, short(value)));
+      picture.append(words(at, height - bottom + 16, short(value), "", "middle"));
     }
     picture.append(
-      svg("path", { class: "ex-grid", d: grid.join("") }),
-      svg("path", { class: "ex-axis", d: `M${left} ${y.name ? top : height - bottom}V${height - bottom}H${width - right}` }),
-      svg("text", { class: "ex-name", x: round((left + width - right) / 2), y: height - 5, "text-anchor": "middle" }, x.name),
-      svg("text", { class: "ex-name", x: 0, y: 11 }, y.name ?? ""),
+      path("ex-grid", grid.join("")),
+      path("ex-axis", `M${left} ${y.name ? top : height - bottom}V${height - bottom}H${width - right}`),
+      words(round((left + width - right) / 2), height - 5, x.name, "ex-name", "middle"),
+      words(0, 11, y.name ?? "", "ex-name"),
     );
     figure.querySelector("svg")?.remove();
     figure.append(picture);
@@ -265,7 +267,7 @@
   /** A line in the look of its schedule, with a few markers on it. */
   function draw(plot, name, n, xs, ys, phase = 0) {
     const group = paint(svg("g"), name);
-    group.append(svg("path", { class: "ex-line", d: line(plot, n, xs, ys), "stroke-dasharray": look(name).dash || "none" }));
+    group.append(path("ex-line", line(plot, n, xs, ys), look(name).dash || "none"));
     const marks = [];
     let next = plot.left + 14 + phase * 12;
     for (let i = 0; i < n; i++) {
@@ -274,7 +276,7 @@
       marks.push(mark(name, at, plot.Y(value), 3.7));
       next = at + (plot.right - plot.left) / 5;
     }
-    group.append(svg("path", { class: "ex-fill", d: marks.join("") }));
+    group.append(path("ex-fill", marks.join("")));
     plot.picture.append(group);
     return group;
   }
@@ -282,8 +284,8 @@
   function swatch(name) {
     return paint(
       svg("svg", { class: "ex-swatch", viewBox: "0 0 28 12", "aria-hidden": "true" },
-        svg("path", { class: "ex-line", d: "M0 6H28", "stroke-dasharray": look(name).dash || "none" }),
-        svg("path", { class: "ex-fill", d: mark(name, 14, 6, 4.6) })),
+        path("ex-line", "M0 6H28", look(name).dash || "none"),
+        path("ex-fill", mark(name, 14, 6, 4.6))),
       name,
     );
   }
@@ -317,8 +319,8 @@
     const key = [K, measure].join();
     if (numbers.key !== key) {
       const nats = AGGREGATES[measure](numbers.tc, numbers.dtc);
-      const words = find("measure").querySelector(`[value=${measure}]`).textContent;
-      Object.assign(numbers, { key, words, nats, made: new Map(), weights: dlm.residualWeights(measure, L) });
+      const aggregate = find("measure").querySelector(`[value=${measure}]`).text;
+      Object.assign(numbers, { key, aggregate, nats, made: new Map(), weights: dlm.residualWeights(measure, L) });
     }
   }
 
@@ -413,21 +415,21 @@
     let [low, high] = extent(lists, true);
     high = 1.25 * Math.max(high, target);
     low = Math.max(Math.min(low, target || low), high * 1e-6) / 1.25;
-    const words = shown().map((name) => `${label(name)} ${inNats(errorOf(name))}`).join(", ");
+    const losses = shown().map((name) => `${label(name)} ${inNats(errorOf(name))}`).join(", ");
     const plot = chart("errors", {
       height: 330, x: { range: [1, L], log: true, name: "iterations K" },
       y: { range: [low, high], log: true, name: "expected KL in nats" },
-      words: `Logarithmic axes. At K = ${K}, in nats: ${words}.`,
+      told: `Logarithmic axes. At K = ${K}, in nats: ${losses}.`,
     });
     if (target >= low) {
       const at = round(plot.Y(target));
       plot.picture.append(
-        svg("path", { class: "ex-guide", d: `M${plot.left} ${at}H${plot.right}` }),
-        svg("text", { class: "ex-name", x: plot.left + 6, y: at - 5 }, `target ${short(target)}`),
+        path("ex-guide", `M${plot.left} ${at}H${plot.right}`),
+        words(plot.left + 6, at - 5, `target ${short(target)}`, "ex-name"),
       );
     }
     const here = round(plot.X(K));
-    plot.picture.append(svg("path", { class: "ex-guide ex-now", d: `M${here} ${plot.top}V${plot.bottom}` }));
+    plot.picture.append(path("ex-guide ex-now", `M${here} ${plot.top}V${plot.bottom}`));
     known.forEach((name, order) => {
       const curve = curves.get(curveKeyOf(name));
       const group = draw(plot, name, L, (i) => i + 1, (i) => curve[i], order);
@@ -439,33 +441,33 @@
         hollow.push(mark(name, at, plot.bottom - 5 - 3 * (order % 4), 3.4));
         next = at + 10;
       }
-      group.append(svg("path", { class: "ex-hollow", d: hollow.join("") }));
+      group.append(path("ex-hollow", hollow.join("")));
     });
     for (const name of shown()) {
       const error = errorOf(name);
       if (error >= low) ring(plot, name, K, error);
     }
     plot.picture.append(
-      svg("text", { class: "ex-name ex-strong", x: Math.min(Math.max(here, plot.left + 24), plot.right - 30), y: 11, "text-anchor": "middle" }, `K = ${short(K)}`),
+      words(Math.min(Math.max(here, plot.left + 100), plot.right - 30), 11, `K = ${short(K)}`, "ex-name ex-strong", "middle"),
     );
     const missing = shown().filter((name) => !known.includes(name)).map(label);
     find("pending").textContent = missing.length ? `Being computed for every K: ${missing.join(", ")}.` : "";
-    const choose = (event) => {
-      const box = plot.picture.getBoundingClientRect();
-      const share = ((event.clientX - box.left) * (plot.right + 12)) / box.width - plot.left;
-      setK(Math.exp((share / (plot.right - plot.left)) * Math.log(L)));
-    };
-    plot.picture.addEventListener("pointerdown", (event) => { dragging = true; choose(event); });
-    plot.picture.addEventListener("pointermove", (event) => { if (dragging && event.buttons) choose(event); });
+    seen = plot;
   }
-  let dragging = false;
-  addEventListener("pointerup", () => { dragging = false; });
+
+  let seen; // the axes by which a pointer chooses K
+
+  function choose(event) {
+    const box = seen.picture.getBoundingClientRect();
+    const share = ((event.clientX - box.left) * (seen.right + 12)) / box.width - seen.left;
+    setK(Math.exp((share / (seen.right - seen.left)) * Math.log(state.L)));
+  }
 
   function drawProfile() {
     const { L } = state, { h, tc, dtc, entropy } = numbers;
     const plot = chart("profile", {
       x: { range: [0, L], name: "tokens known, j" }, y: { range: [0, h[0] > 1e-280 ? h[0] * 1.06 : 1], name: "nats" },
-      words: `Falls from ${short(h[0])} to ${short(h[L - 1])} nats. TC ${short(tc)}, DTC ${short(dtc)}, entropy ${short(entropy)} nats.`,
+      told: `Falls from ${short(h[0])} to ${short(h[L - 1])} nats. TC ${short(tc)}, DTC ${short(dtc)}, entropy ${short(entropy)} nats.`,
     });
     const { X, Y } = plot, start = round(X(0));
     let stairs = `M${start} ${round(Y(h[0]))}`, last = round(Y(h[0]));
@@ -476,8 +478,8 @@
       last = at;
     }
     stairs += `H${round(X(L))}`;
-    const area = (name, level) => paint(svg("path", { class: "ex-area", d: `${stairs}V${round(Y(level))}H${start}Z` }), name);
-    plot.picture.append(area("TC-adaptive", h[0]), area("DTC-adaptive", h[L - 1]), svg("path", { class: "ex-ink", d: stairs }));
+    const area = (name, level) => paint(path("ex-area", `${stairs}V${round(Y(level))}H${start}Z`), name);
+    plot.picture.append(area("TC-adaptive", h[0]), area("DTC-adaptive", h[L - 1]), path("ex-ink", stairs));
     find("areas").replaceChildren(
       chip("TC-adaptive", `Area above: TC ${short(tc)} nats. `), chip("DTC-adaptive", `Below, down to the last value: DTC ${short(dtc)} nats. `),
       `All below the line: entropy ${short(entropy)} nats.`,
@@ -491,8 +493,8 @@
     low = Math.max(low, high * 1e-4) / 1.2;
     const plot = chart("ratios", {
       x: { range: [1, Math.max(2, L - 1)], name: "tokens known, j" },
-      y: { range: [low, high * 1.2], log: true, name: `E[W] / r for ${numbers.words}` },
-      words: `Constants: ${state.show.map((name) => `${label(name)} ${short(made(name).constant)}`).join(", ")}.`,
+      y: { range: [low, high * 1.2], log: true, name: `E[W] / r for ${numbers.aggregate}` },
+      told: `Constants: ${state.show.map((name) => `${label(name)} ${short(made(name).constant)}`).join(", ")}.`,
     });
     state.show.forEach((name, order) => {
       const { ratios, at, constant } = made(name);
@@ -505,7 +507,7 @@
     const rows = state.show.length, { L } = state;
     const plot = chart("draw", {
       height: 48 + 36 * rows, x: { range: [0, L], name: "tokens revealed" }, y: { range: [rows, 0] },
-      words: state.show.map((name) => {
+      told: state.show.map((name) => {
         const sizes = drawn(name);
         return `${label(name)}: ${Array.from(sizes.subarray(0, 12)).join(", ")}${sizes.length > 12 ? ", and so on" : ""}.`;
       }).join(" "),
@@ -517,8 +519,8 @@
         parts[k % 2] += `M${round(plot.X(at))} ${top}H${round(plot.X((at += size)))}v14H${round(plot.X(at - size))}Z`;
       });
       plot.picture.append(
-        svg("text", { x: plot.left, y: top - 4 }, label(name)),
-        paint(svg("g", {}, svg("path", { class: "ex-fill", d: parts[0] }), svg("path", { class: "ex-fill ex-pale", d: parts[1] })), name),
+        words(plot.left, top - 4, label(name)),
+        paint(svg("g", {}, path("ex-fill", parts[0]), path("ex-fill ex-pale", parts[1])), name),
       );
     });
     find("seed").textContent = `Number ${short(state.draw)}.`;
@@ -543,7 +545,7 @@
     const high = extent(lists)[1];
     const plot = chart("sizes", {
       x: { range: K > 1 ? [1, K] : [0, 2], name: "iteration k" }, y: { range: [Math.min(1, extent(lists)[0]), high * 1.15], log: true, name: "tokens" },
-      words: state.show.map((name, i) => `${label(name)}: first ${short(lists[i][0])}, last ${short(lists[i][K - 1])}.`).join(" "),
+      told: state.show.map((name, i) => `${label(name)}: first ${short(lists[i][0])}, last ${short(lists[i][K - 1])}.`).join(" "),
     });
     state.show.forEach((name, order) => draw(plot, name, K, (i) => i + 1, (i) => lists[order][i], order));
   }
@@ -553,7 +555,7 @@
     const plot = chart("starts", {
       above: 9 * fixed.length, height: 240 + 9 * fixed.length,
       x: { range: [0, L - 1], name: "tokens known, t" }, y: { range: [0, 1.02], name: "probability" },
-      words: state.show.map((name) => `${label(name)}: ${short(made(name).schedule.startProbabilities[L - 1])} at the last token.`).join(" "),
+      told: state.show.map((name) => `${label(name)}: ${short(made(name).schedule.startProbabilities[L - 1])} at the last token.`).join(" "),
     });
     fixed.forEach((name, row) => {
       let strokes = "", last = -1;
@@ -562,7 +564,7 @@
         if (u < 1 || at - last < 0.7) return;
         strokes += `M${(last = at)} ${16 + 9 * row}v7`;
       });
-      plot.picture.append(paint(svg("path", { class: "ex-strokes", d: strokes }), name));
+      plot.picture.append(paint(path("ex-strokes", strokes), name));
     });
     state.show.filter((name) => !fixed.includes(name)).forEach((name, order) => {
       const u = made(name).schedule.startProbabilities;
@@ -572,7 +574,7 @@
 
   function fillTable() {
     const { L, K, error: target } = state, table = find("table");
-    find("caption").textContent = `K = ${short(K)} iterations for L = ${short(L)} tokens, ${numbers.words} = ${short(numbers.nats)} nats, target ${short(target)} nats. Promises and errors in nats.`;
+    find("caption").textContent = `K = ${short(K)} iterations for L = ${short(L)} tokens, ${numbers.aggregate} = ${short(numbers.nats)} nats, target ${short(target)} nats. Promises and errors in nats.`;
     table.tBodies[0].replaceChildren(...shown().map((name) => {
       const curve = curves.get(curveKeyOf(name));
       const steps = curve ? dlm.stepsFor(curve, target) : null;
@@ -588,21 +590,23 @@
 
   function summary() {
     const { L, K } = state, [best] = state.show.filter((name) => name !== "optimal").sort((a, b) => errorOf(a) - errorOf(b));
-    const least = inNats(errorOf("optimal"));
+    const least = errorOf("optimal");
     const start = `With ${short(K)} iteration${K > 1 ? "s" : ""} for ${short(L)} tokens`;
     if (K === L) return `${start}, one at a time, every schedule is exact.`;
     if (numbers.tc <= 1e-12 * numbers.entropy) return `${start}: these tokens are independent, and no schedule loses anything.`;
-    if (!best) return `${start} the least that any schedule can lose is ${least} nats. No schedule is chosen.`;
-    return `${start}, ${label(best)} loses least of the chosen schedules: ${short(errorOf(best))} nats, where ${least} is the least possible.`;
+    const possible = least === null ? "" : `; the least possible is ${short(least)}`;
+    if (!best) return `${start}: no schedule is chosen${possible}.`;
+    return `${start}, ${label(best)} loses least of the chosen schedules, ${short(errorOf(best))} nats${possible}.`;
   }
 
   // ---- From fields to pictures -----------------------------------------------------------------
 
-  let pending = false, told;
+  let pending = false, speaking;
 
   function redraw() {
-    if (!pending) requestAnimationFrame(render);
+    if (pending) return;
     pending = true;
+    requestAnimationFrame(render);
   }
 
   function render() {
@@ -617,13 +621,13 @@
     drawSizes();
     drawStarts();
     fillTable();
-    clearTimeout(told);
-    told = setTimeout(() => { find("summary").textContent = summary(); }, find("summary").textContent ? 400 : 0);
+    clearTimeout(speaking);
+    speaking = setTimeout(() => { find("summary").textContent = summary(); }, find("summary").textContent ? 400 : 0);
   }
 
   /** Reads all fields; says what is wrong beside them; draws when nothing is. */
   function apply() {
-    const { state: read_, problems } = read(text);
+    const { state: found, problems } = read(text);
     for (const says of all(".ex-says")) says.textContent = "";
     for (const input of all("[aria-invalid]")) input.removeAttribute("aria-invalid");
     for (const { field, message } of problems) {
@@ -631,7 +635,7 @@
       find(field).setAttribute("aria-invalid", "true");
     }
     if (problems.length) return false;
-    state = read_;
+    state = found;
     follow();
     redraw();
     return true;
@@ -731,7 +735,7 @@
       if (curve) {
         const { first, stays } = dlm.stepsFor(curve, target);
         list("expected KL", label(name), curve, 1);
-        rows.push(["steps for the target", label(name), "", first], ["steps from which it is met", label(name), "", stays]);
+        rows.push(["steps for the target", label(name), "", first ?? ""], ["steps from which it is met", label(name), "", stays ?? ""]);
       }
       if (!state.show.includes(name)) continue;
       const { schedule, constant } = made(name);
@@ -771,7 +775,7 @@
       const { key, show } = target.dataset;
       if (target.id === "ex-L-slider") return setL(2 * (LONGEST / 2) ** target.value);
       if (target.id === "ex-K-slider") return setK(state.L ** target.value);
-      if (show) return setText({ show: ticked() });
+      if (show) return setText({ show: named(all("[data-show]:checked")) });
       if (!key) return;
       const changes = { [key]: target.value };
       if (key === "of" || key === "curve") Object.assign(changes, shapeOf({ ...text, ...changes }));
@@ -792,6 +796,16 @@
     find("reset").addEventListener("click", () => {
       history.replaceState(null, "", location.pathname + location.search);
       restore();
+    });
+    // the figure stays while its picture is drawn anew
+    const figure = find("errors");
+    figure.addEventListener("pointerdown", (event) => {
+      if (!event.target.closest("svg")) return;
+      figure.setPointerCapture(event.pointerId);
+      choose(event);
+    });
+    figure.addEventListener("pointermove", (event) => {
+      if (figure.hasPointerCapture(event.pointerId)) choose(event);
     });
     addEventListener("hashchange", restore);
     root.hidden = false;

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from bs4 import BeautifulSoup
 
+from bookkit.records import digest, file_digest
 from bookkit.resultsmap import reading_order
 
 CODE = "div.cell_input, details.hide, details.checks, div.highlight, table.ledger, script, style"
@@ -82,27 +83,32 @@ def prose(article):
     return found
 
 
+def taken(body):
+    """Return what is kept of a page: HTML of its statements, and the texts for the search."""
+    article = BeautifulSoup(body, "html.parser")
+    for tag in article.select(f"{CODE}, a.headerlink"):
+        tag.decompose()
+    found = list(statements(article))
+    return {
+        "shown": {identifier: preview(elements) for identifier, *_, elements in found},
+        "texts": {
+            "statements": [[*names, inline(parts)] for *names, parts, _ in found],
+            "sections": prose(article),
+        },
+    }
+
+
 def collect(app, pagename, templatename, context, doctree):
-    """Store what a page says as it is written, and let the search page load what all say."""
+    """Keep what a page says as it is written, and let the search page load what all say."""
     if app.builder.name != "html":
         return
     if pagename == "search":
         load_search(app)
-    if doctree is None:
-        return
-    article = BeautifulSoup(context["body"], "html.parser")
-    for tag in article.select(f"{CODE}, a.headerlink"):
-        tag.decompose()
-    found = list(statements(article))
-    name = PurePosixPath(pagename).name
-    shown = {identifier: preview(elements) for identifier, *_, elements in found}
-    script = f"bookPreviews({as_json(name)}, {as_json(shown)});\n"
-    write(Path(app.outdir) / f"_static/previews/{name}.js", script)
-    says = {
-        "statements": [[*names, inline(parts)] for *names, parts, _ in found],
-        "sections": prose(article),
-    }
-    write(excerpt(app, pagename), as_json(says))
+    elif doctree is not None:
+        # To take a page apart costs as much as to write it, so it is done when the page is new.
+        key = digest([context["body"], file_digest(Path(__file__))])
+        if read(app, pagename).get("key") != key:
+            write(kept_at(app, pagename), as_json({"key": key, **taken(context["body"])}))
 
 
 def load_search(app):
@@ -114,18 +120,26 @@ def load_search(app):
 
 
 def bind(app, exception):
-    """Join the texts of all pages, in their order."""
-    if exception is None and app.builder.name == "html":
-        texts = (
-            f"{as_json(page)}:{excerpt(app, page).read_text(encoding='utf-8')}"
-            for page in reading_order(app.env)
-        )
-        script = "const bookTexts = {\n" + ",\n".join(texts) + "\n};\n"
-        write(Path(app.outdir) / SEARCHED, script)
+    """Write the scripts: the previews of each page, and the texts of all in their order."""
+    if exception is not None or app.builder.name != "html":
+        return
+    texts = []
+    for page in reading_order(app.env):
+        kept, name = read(app, page), PurePosixPath(page).name
+        script = f"bookPreviews({as_json(name)}, {as_json(kept['shown'])});\n"
+        write(Path(app.outdir) / f"_static/previews/{name}.js", script)
+        texts.append(f"{as_json(page)}:{as_json(kept['texts'])}")
+    script = "const bookTexts = {\n" + ",\n".join(texts) + "\n};\n"
+    write(Path(app.outdir) / SEARCHED, script)
 
 
-def excerpt(app, pagename):
+def kept_at(app, pagename):
     return Path(app.doctreedir) / f"excerpts/{pagename}.json"
+
+
+def read(app, pagename):
+    path = kept_at(app, pagename)
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def as_json(value):

@@ -257,7 +257,7 @@ async def _executed(root, page):
     with tempfile.TemporaryDirectory(prefix="bookkit-") as folder:
         shutil.copyfile(recording.__file__, Path(folder, "sitecustomize.py"))
         paths = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
-        variables = {"PYTHONPATH": os.pathsep.join(paths), recording.VARIABLE: str(root)}
+        variables = {"PYTHONPATH": os.pathsep.join(paths), recording.VARIABLE: str(root.absolute())}
         start = time.perf_counter()
         notebook = await notebooks.executed(root / f"{page}.ipynb", variables)
         seconds = time.perf_counter() - start

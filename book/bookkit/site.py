@@ -48,19 +48,6 @@ To run them: python3 -m venv .venv && . .venv/bin/activate && sh install.sh   (P
 Then open one in Jupyter or in an editor for notebooks, with the Python of .venv as its kernel.
 """
 EPOCH = 315532800  # seconds; the first moment that a zip file can state
-LEFT_OUT = ("book/api",)  # of the PDF: longer than any chapter, and every docstring has it
-BROWSERS = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-CHROMIUM = next(filter(None, BROWSERS), None)
-# The sandbox does not start as root, and a browser that updates itself is not the one tested.
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 
 
 def build_wheels(target):

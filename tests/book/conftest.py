@@ -1,6 +1,11 @@
-"""With ``--changed-pages`` a test that opens one page in a browser, and passed, is not asked again
-until the page, what it loads, or the tests are others."""
+"""With ``--changed-pages`` a test that looks at one page in a browser, and passed, is not asked
+again until the page, what it loads, or the tests are others.
 
+These are the tests of the built pages that have a parameter ``page`` and the fixture ``browser``,
+and those marked ``of_page``, which may also compare the page with the two packages.
+"""
+
+import re
 from functools import cache
 from hashlib import sha256
 
@@ -19,32 +24,48 @@ def pytest_addoption(parser):
     parser.addoption("--changed-pages", action="store_true", help="open only pages that changed")
 
 
+def digest_of(files):
+    return digest([f"{path} {file_digest(path)}" for path in sorted(files)])
+
+
 @cache
 def what_all_pages_load():
     static = HTML / "_static"
     files = [path for path in static.rglob("*") if path.is_file()]
     loaded = [path for path in files if path.relative_to(static).parts[0] not in OF_OTHERS]
-    tests = (ROOT / "tests").rglob("*.py")
-    setting = setting_of(ROOT)
-    return digest([setting, sorted(f"{path} {file_digest(path)}" for path in [*loaded, *tests])])
+    return digest([setting_of(ROOT), digest_of([*loaded, *(ROOT / "tests").rglob("*.py")])])
 
 
 @cache
-def state(page):
-    """Return a digest of what the browser shows of a page."""
+def what_is_shown(page):
+    """Return a digest of what the browser shows of a page, but for when it was computed."""
     text = (HTML / f"{page}.html").read_bytes()
-    images = (path for path in HTML.glob("_images/*") if path.name.encode() in text)
-    shown = [sha256(text).hexdigest(), *map(file_digest, sorted(images))]
-    others = [file_digest(HTML / name) for name in ("searchindex.js", "_static/searchtext.js")]
-    return digest([what_all_pages_load(), shown, others if page == "search" else []])
+    text = re.sub(rb'<p class="provenance">.*?</p>', b"", text, flags=re.DOTALL)
+    files = [path for path in HTML.glob("_images/*") if path.name.encode() in text]
+    if page == "search":
+        files += [HTML / "searchindex.js", HTML / "_static/searchtext.js"]
+    return digest([what_all_pages_load(), sha256(text).hexdigest(), digest_of(files)])
+
+
+@cache
+def packages():
+    return digest_of([*(ROOT / "dlm_core").rglob("*.py"), *(ROOT / "book/bookkit").glob("*.py")])
 
 
 def kept_at(item):
     """Return where it is noted that the test passed; None if it is not one of a single page."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
-    if "browser" in item.fixturenames and "page" in parameters:
+    of_one = "browser" in item.fixturenames and "page" in parameters
+    if item.get_closest_marker("pages") and (of_one or item.get_closest_marker("of_page")):
         return ROOT / CHECKED / sha256(item.nodeid.encode()).hexdigest()[:16]
     return None
+
+
+def state(item):
+    """Return a digest of all that the verdict of a test depends on."""
+    if marker := item.get_closest_marker("of_page"):
+        return digest([what_is_shown(*marker.args), packages()])
+    return what_is_shown(item.callspec.params["page"])
 
 
 @pytest.hookimpl(trylast=True)  # after others have chosen
@@ -54,7 +75,7 @@ def pytest_collection_modifyitems(config, items):
     passed = []
     for item in items:
         file = kept_at(item)
-        if file and file.exists() and file.read_text() == state(item.callspec.params["page"]):
+        if file and file.exists() and file.read_text() == state(item):
             passed.append(item)
     config.hook.pytest_deselected(items=passed)
     items[:] = [item for item in items if item not in passed]
@@ -66,5 +87,5 @@ def pytest_runtest_makereport(item):
     file = kept_at(item)
     if file and report.when == "call" and report.passed:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(state(item.callspec.params["page"]))
+        file.write_text(state(item))
     return report

@@ -1,6 +1,9 @@
 """What the pages keep for previews of links and for the search."""
 
-from bookkit.excerpts import inline, preview, prose, statements
+from types import SimpleNamespace
+
+from bookkit import excerpts
+from bookkit.excerpts import collect, inline, preview, prose, statements
 from bs4 import BeautifulSoup
 
 PAGE = r"""
@@ -57,3 +60,12 @@ def test_prose_stands_in_sections_without_what_is_below_them():
     assert "Computed" not in above[2]
     assert "More" not in above[2]
     assert below == ["below", "Below", "More. Fig. 1.1 A line."]
+
+
+def test_a_page_is_taken_apart_again_only_when_its_text_changes(tmp_path, monkeypatch):
+    app = SimpleNamespace(builder=SimpleNamespace(name="html"), doctreedir=tmp_path)
+    done = []
+    monkeypatch.setattr(excerpts, "taken", lambda body: done.append(body) or {})
+    for body in (PAGE, PAGE, "<p>Other.</p>"):
+        collect(app, "book/page", "page.html", {"body": body}, object())
+    assert done == [PAGE, "<p>Other.</p>"]

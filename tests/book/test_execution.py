@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+import sys
+import time
 
 import nbformat
 import pytest
@@ -215,6 +217,27 @@ subprocess.run([sys.executable, "-c", "open('input.txt')"], check=True)
     assert execute_outdated(book) == ["book/law"]
     assert ["file", "book/input.txt", "different"] in records(book)["book/law"].reads
     assert execute_outdated(book) == ["book/law"]
+
+
+@pytest.mark.slow
+def test_a_build_that_is_killed_leaves_what_it_finished(book):
+    store(book, "law", "print('done')")
+    store(book, "results", "import time\nif not open('go.txt').read():\n    time.sleep(600)")
+    (book / "book/go.txt").write_text("")
+    command = "import sys, pathlib, bookkit.execution as e; e.execute_outdated(pathlib.Path('.'))"
+    with subprocess.Popen([sys.executable, "-c", command], cwd=book) as build:
+        while output_or_none(book, "book/law") != "done\n":
+            time.sleep(0.1)
+        build.kill()
+    (book / "book/go.txt").write_text("go")
+    assert execute_outdated(book) == ["book/results"]
+
+
+def output_or_none(root, page):
+    try:
+        return output(root, page)
+    except ValueError:
+        return None
 
 
 @pytest.mark.slow

@@ -75,6 +75,13 @@ def test_pages_are_linked_by_their_files(page):
     assert "{doc}" not in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "book").rglob("*.ipynb")), ids=lambda p: p.stem)
+def test_sources_are_lists_of_lines(path):
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        assert isinstance(cell["source"], list)
+        assert cell["source"] == "".join(cell["source"]).splitlines(keepends=True)
+
+
 @every_notebook
 def test_was_executed_in_order(page):
     counts = [cell.execution_count for cell in code_cells(page)]
@@ -128,13 +135,7 @@ def test_visible_cells_are_short(page):
 EXERCISE = re.compile(r"^:::\{admonition\} (Solution of )?Exercise (\d+\.\d+)", re.MULTILINE)
 
 
-# Chapters whose exercises are still being written.
-UNFINISHED = {"11_rates", "15_gallery", "16_orders_and_blocks", "17_learned", "18_practice"}
-
-
-@pytest.mark.parametrize(
-    "page", [page for page in CHAPTERS if page.removeprefix("book/") not in UNFINISHED]
-)
+@every_chapter
 def test_ends_with_exercises_whose_solutions_run(page):
     """Each exercise has a solution in words, or one that runs, before the next begins."""
     before, _, exercises = prose(page).partition("\n## Exercises\n")

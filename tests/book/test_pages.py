@@ -208,7 +208,10 @@ def test_reads_well_in_a_browser(page, browser, site):
     tab.on("pageerror", lambda error: problems.append(str(error)))
     tab.on(
         "request",
-        lambda request: request.url.startswith((site, "data:")) or problems.append(request.url),
+        lambda request: (
+            request.url.removeprefix("blob:").startswith((site, "data:"))
+            or problems.append(request.url)
+        ),
     )
     tab.on("response", lambda response: response.status >= 400 and problems.append(response.url))
     tab.goto(f"{site}/{page}.html")

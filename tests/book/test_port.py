@@ -6,6 +6,7 @@ wrong constant must be found out.
 
 import json
 import subprocess
+from base64 import b64decode
 from math import log, sqrt
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import numpy as np
 import playwright
 import pytest
 from contents import ROOT
-from playwright.sync_api import sync_playwright
-from test_pages import CHROMIUM, OPTIONS
+
+# Pytest finds a fixture where its name is.
+from test_pages import browser  # noqa: F401
 
 from dlm_core import InformationProfile
 from dlm_core.error import error_curve, expected_kl
@@ -326,29 +328,31 @@ def test_it_stays_short():
 
 
 @pytest.mark.pages
-def test_numbers_are_the_same_in_a_browser_without_a_server(tmp_path):
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: the script did not run in a browser")
+@pytest.mark.of_page("book/explorer")
+def test_numbers_are_the_same_in_a_browser_without_a_server(browser, tmp_path):  # noqa: F811
     page = tmp_path / "page.html"
     page.write_text(
         f"<script src='{SCRIPT.as_uri()}'></script><script src='{QUESTIONER.as_uri()}'></script>",
         encoding="utf-8",
     )
+    asked = """questions => new Promise(done => {
+        const reader = new FileReader();
+        reader.onload = () => done(reader.result.split(",")[1]);
+        reader.readAsDataURL(new Blob([Float64Array.from(answers(dlm, questions))]));
+    })"""
     in_worker = """() => new Promise((answer, refuse) => {
         const text = dlm.source() + "postMessage(dlm.errorCurve('cosine', {}, [3, 2, 1, 0]));";
         const worker = new Worker(URL.createObjectURL(new Blob([text])));
         worker.onmessage = ({ data }) => answer(Array.from(data));
         worker.onerror = refuse;
     })"""
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        tab = browser.new_page()
-        tab.goto(page.as_uri())
-        for length in (2, 5, 17, 257, 2000):
-            questions = Questions(length)
-            answers = tab.evaluate("questions => answers(dlm, questions)", questions.asked)
-            assert questions.wrong(np.array(answers)) == []
-        profile = InformationProfile([3, 2, 1, 0])
-        expected = error_curve(4, Cosine, profile=profile).values
-        assert agree(np.array(tab.evaluate(in_worker)), expected, 1e-11)
-        browser.close()
+    tab = browser.new_page()
+    tab.set_default_timeout(120_000)  # milliseconds
+    tab.goto(page.as_uri())
+    for length in (2, 5, 17, 257, 2000):
+        questions = Questions(length)
+        answers = np.frombuffer(b64decode(tab.evaluate(asked, questions.asked)))
+        assert questions.wrong(answers) == []
+    expected = error_curve(4, Cosine, profile=InformationProfile([3, 2, 1, 0])).values
+    assert agree(np.array(tab.evaluate(in_worker)), expected, 1e-11)
+    tab.close()
