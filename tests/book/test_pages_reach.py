@@ -13,8 +13,8 @@ from test_pages import HTML, browser, site, soup  # noqa: F401
 pytestmark = pytest.mark.pages
 
 MEGABYTES = 2.3
-# Examples in docstrings are as wide as the package, whose lines have up to 100 letters.
-CODE_SCROLLS_AT_1280 = "book/api"
+# Examples in docstrings, and a file shown as it is, are as wide as the package: 100 letters.
+CODE_SCROLLS_AT_1280 = ("book/api", "book/reproduce")
 # A certificate has one line for each of its promises, and says them as the package prints them.
 OUTPUT_SCROLLS_AT_1280 = ("book/08_best_possible", "book/13_earlier_schedules")
 
