@@ -123,8 +123,10 @@ def chain_block_profiles(
     the distance from the position before them to the first. With :math:`\eta_d = H(X_d \mid X_0)`
     the mean entropies are
 
-    .. math:: H_t = H(X_0) + (t-1)\, E\,\eta(G_{t,n}) \text{ in the first block}, \qquad
-       H_t = t\, E\,\eta(G_{t,n}) \text{ in every later one.}
+    .. math::
+
+       H_t &= H(X_0) + (t-1)\, E\,\eta(G_{t,n}) \quad \text{in the first block}, \\
+       H_t &= t\, E\,\eta(G_{t,n}) \quad \text{in every later one.}
 
     Cost :math:`O(B q^3 + B^2)`, whatever the number of blocks.
 

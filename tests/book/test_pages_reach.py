@@ -13,8 +13,8 @@ from test_pages import HTML, browser, site, soup  # noqa: F401
 pytestmark = pytest.mark.pages
 
 MEGABYTES = 2.3
-# Examples in docstrings are as wide as the package, whose lines have up to 100 letters.
-CODE_SCROLLS_AT_1280 = "book/api"
+# Examples in docstrings, and a file shown as it is, are as wide as the package: 100 letters.
+CODE_SCROLLS_AT_1280 = ("book/api", "book/reproduce")
 # A certificate has one line for each of its promises, and says them as the package prints them.
 OUTPUT_SCROLLS_AT_1280 = ("book/08_best_possible", "book/13_earlier_schedules")
 
@@ -40,13 +40,18 @@ BOXES = """() => {
 
 
 @pytest.fixture(scope="module", params=[*PAGES, "search", "genindex", "py-modindex", "prf-prf"])
-def tab(request, browser, site):  # noqa: F811
+def page(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def tab(page, browser, site):  # noqa: F811
     """A page, opened once for all tests in a browser that has stored nothing; formulas stand."""
     tab = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     tab.set_default_timeout(120_000)
-    tab.name, tab.answers = request.param, []
+    tab.answers = []
     tab.on("response", lambda answer: tab.answers.append(answer))
-    tab.goto(f"{site}/{tab.name}.html", wait_until="networkidle")
+    tab.goto(f"{site}/{page}.html", wait_until="networkidle")
     tab.evaluate("window.MathJax?.startup?.promise.then(() => true)")
     tab.wait_for_load_state("networkidle")
     yield tab
@@ -98,7 +103,7 @@ def test_figures_are_read_on_a_phone(page):
         assert least * min(1, 360 / width) >= 8, image
 
 
-def test_what_is_wide_can_be_reached(tab):
+def test_what_is_wide_can_be_reached(page, tab):
     tab.evaluate(
         """() => {
             for (const box of document.querySelectorAll("details")) box.open = true;
@@ -114,8 +119,8 @@ def test_what_is_wide_can_be_reached(tab):
         wide[width] = tab.evaluate(BOXES)
     assert not [box for boxes in wide.values() for box in boxes if not box["hinted"]]
     allowed = {
-        "Code": tab.name.startswith(CODE_SCROLLS_AT_1280),
-        "Output": tab.name in OUTPUT_SCROLLS_AT_1280,
+        "Code": page.startswith(CODE_SCROLLS_AT_1280),
+        "Output": page in OUTPUT_SCROLLS_AT_1280,
     }
     assert not [box for box in wide[1280] if not allowed.get(box["what"])]
 
