@@ -38,14 +38,6 @@ SETTINGS = [
     ("08_best_possible", {"length": 700, "steps": 600, "target_error": 0.02, "seed": 2}),
     ("09_certified", {"length": 128, "steps": 20, "symbols": 3, "stay": 0.7, "seed": 1}),
     ("09_certified", {"length": 200, "steps": 60, "symbols": 2, "stay": 0.95, "seed": 2}),
-    ("11_rates", {"length": 600, "steps": 60, "seed": 3}),
-    ("12_one_run", {"length": 300, "steps": 40, "runs": 2000, "seed": 3}),
-    (
-        "14_structured_targets",
-        {"length": 127, "steps": 20, "sequences": 200, "small_length": 6, "code_length": 500}
-        | {"codimension": 8, "target_error": 0.2, "seed": 3},
-    ),
-    ("15_gallery", {"levels": 4, "steps": 8, "noise": 0.2, "draws": 300, "seed": 3}),
     (
         "10_price",
         {"tokens": 128, "calls": 16, "repetitions": 100, "confidence": 0.9, "price_seed": 1},
