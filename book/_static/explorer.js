@@ -663,6 +663,8 @@
     for (const box of all("[data-show]")) box.checked = chosen.includes(box.dataset.show);
   }
 
+  let dressed; // the choices whose looks the labels and the legend show
+
   /** Brings what follows from the state up to date: sliders, labels, swatches, the legend. */
   function follow() {
     const { L, K } = state;
@@ -672,6 +674,9 @@
     find("K-slider").value = Math.log(K) / Math.log(L);
     find("L-slider").setAttribute("aria-valuetext", `${L} tokens`);
     find("K-slider").setAttribute("aria-valuetext", `${K} of ${L} iterations`);
+    const looking = [state.measure, ...state.show].join();
+    if (looking === dressed) return;
+    dressed = looking;
     for (const box of all("[data-show]")) {
       const name = SCHEDULES[box.dataset.show];
       box.nextElementSibling.replaceChildren(swatch(name), label(name));

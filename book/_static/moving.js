@@ -1,7 +1,7 @@
 /* Figures that move: each stands under a recorded one, and is drawn when a reader asks for it.
 
    Numbers come from dlm.js. The state is what the controls show, and changes only with them: no
-   timer moves anything. Beside each picture its numbers stand in words, which screen readers read. */
+   timer moves anything. Below each picture its numbers stand in words. */
 (function () {
   "use strict";
 
@@ -9,6 +9,7 @@
 
   const HEIGHT = 300, LEFT = 52, RIGHT = 22, TOP = 10, BOTTOM = 44;
   const LOST = "var(--mv-lost)";
+  const OF_PROFILES = { xLabel: "known tokens j", yLabel: "h in nats" };
   let ids = 0;
 
   function make(name, attributes = {}, ...children) {
@@ -24,7 +25,7 @@
   }
 
   const words = (x, digits = 4) => String(Number(x.toPrecision(digits)));
-  const list = (sizes) => [...sizes.slice(0, 12), ...(sizes.length > 12 ? ["…"] : [])].join(", ");
+  const list = (sizes) => sizes.slice(0, 12).join(", ") + (sizes.length > 12 ? " and so on" : "");
 
   /** Uniform numbers, the same ones for the same draw: 53 bits of a counter that is mixed. */
   function uniforms(n, draw) {
@@ -46,29 +47,30 @@
       return (value) => from + ((of(value) - of(low)) / (of(high) - of(low) || 1)) * (to - from);
     };
     const X = scale("x", x, LEFT, width - RIGHT), Y = scale("y", y, HEIGHT - BOTTOM, TOP);
-    const svg = make("svg", { role: "img", "aria-labelledby": `${key}-t ${key}-d`, width, height: HEIGHT,
-      viewBox: `0 0 ${width} ${HEIGHT}` },
-      make("title", { id: `${key}-t` }, scene.title), make("desc", { id: `${key}-d` }, scene.description));
+    const svg = make("svg",
+      { role: "img", "aria-labelledby": `${key}-t ${key}-d`, width, height: HEIGHT },
+      make("title", { id: `${key}-t` }, scene.title),
+      make("desc", { id: `${key}-d` }, scene.description));
     const ticks = (axis, [low, high], most) => {
       if (log.includes(axis)) {
-        const found = [];
-        for (let e = Math.ceil(Math.log10(low) - 1e-9); 10 ** e <= high * 1.001; e++) found.push(10 ** e);
-        return found;
+        const first = Math.ceil(Math.log10(low) - 1e-9), last = Math.floor(Math.log10(high) + 1e-9);
+        return Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i));
       }
       const raw = (high - low) / most, base = 10 ** Math.floor(Math.log10(raw));
-      const step = base * [1, 2, 5, 10].find((m) => m * base >= raw), found = [];
-      for (let v = Math.ceil(low / step); v * step <= high * 1.000001; v++) found.push(Number((v * step).toPrecision(12)));
-      return found;
+      const step = base * [1, 2, 5, 10].find((m) => m * base >= raw);
+      const first = Math.ceil(low / step), last = Math.floor(high / step + 1e-6);
+      return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
     };
     const text = (at, down, anchor, what) =>
       svg.append(make("text", { x: at, y: down, "text-anchor": anchor }, what));
+    const grid = (d) => svg.append(make("path", { d, class: "mv-grid" }));
     for (const v of ticks("x", x, width / 70)) {
       text(X(v), HEIGHT - BOTTOM + 16, "middle", words(v));
-      svg.append(make("line", { x1: X(v), x2: X(v), y1: TOP, y2: HEIGHT - BOTTOM, class: "mv-grid" }));
+      grid(`M${X(v)} ${TOP}V${HEIGHT - BOTTOM}`);
     }
     for (const v of yNames ? [] : ticks("y", y, 5)) {
       text(LEFT - 6, Y(v) + 4, "end", words(v));
-      svg.append(make("line", { x1: LEFT, x2: width - RIGHT, y1: Y(v), y2: Y(v), class: "mv-grid" }));
+      grid(`M${LEFT} ${Y(v)}H${width - RIGHT}`);
     }
     text((LEFT + width - RIGHT) / 2, HEIGHT - 8, "middle", xLabel);
     if (yLabel) svg.append(make("text", { class: "mv-up", "text-anchor": "middle",
@@ -85,8 +87,16 @@
         }
         svg.append(make("path", { d, class: "mv-line", style: paint(color), ...extra }));
       },
-      dot: (a, b, color, title) => svg.append(make("circle",
-        { cx: X(a), cy: Y(b), r: 5, class: "mv-dot", style: paint(color) }, make("title", {}, title))),
+      dot(a, b, color, title) {
+        const place = { cx: X(a), cy: Y(b), r: 5, class: "mv-dot", style: paint(color) };
+        svg.append(make("circle", place, make("title", {}, title)));
+      },
+      /** The area between two lines of steps. */
+      area(upper, lower, color) {
+        const edge = [...steps(upper), ...steps(lower).reverse()];
+        const d = `M${edge.map(([a, b]) => `${X(a)} ${Y(b)}`).join("L")}Z`;
+        svg.append(make("path", { d, class: "mv-area", style: paint(color) }));
+      },
       add: (name, attributes) => svg.appendChild(make(name, attributes)),
       text,
     };
@@ -137,7 +147,7 @@
       make("span", { class: "mv-key", style: paint(color) }, label)));
   }
 
-  // ---- the figures: what each is given, what it draws, what it says ------------------------------
+  // ---- the figures: what each is given, what it draws, what it says ----------------------------
 
   const FIGURES = {
     /** Fixed sizes under a profile: the area between stairs and curve is the error. */
@@ -146,24 +156,27 @@
       scene.description = "The ends of the blocks can be dragged, or moved by the arrow keys.";
       const L = curve.length, h = dlm.checkProfile(curve);
       let ends = [];
-      const setEnds = (sizes) => { ends = []; sizes.reduce((end, s) => (ends.push(end + s), end + s), 0); };
-      const best = (K) => dlm.schedule("optimal", { length: L, steps: K, profile: h });
+      const start = (k) => ends[k - 1] || 0;
+      const setEnds = (sizes) => {
+        ends = [];
+        for (const size of sizes) ends.push(start(ends.length) + size);
+      };
+      const made = (name) => dlm.schedule(name, { length: L, steps: ui.value.K, profile: h });
       setEnds(first);
       ui.range("K", "Iterations K", 1, L, first.length);
-      ui.button("Equal sizes", () => setEnds(dlm.schedule("equal", { length: L, steps: ui.value.K }).sizes()));
-      ui.button("Best sizes", () => setEnds(best(ui.value.K).sizes()));
+      ui.button("Equal sizes", () => setEnds(made("equal").sizes()));
+      ui.button("Best sizes", () => setEnds(made("optimal").sizes()));
       return () => {
         const K = ui.value.K;
-        if (ends.length !== K) setEnds(dlm.schedule("equal", { length: L, steps: K }).sizes());
-        const p = plot(scene, { x: [0, L], y: [0, 1.1 * h[0]], xLabel: "known tokens j", yLabel: "h in nats" });
-        const stairs = ends.flatMap((end, k) => Array(end - (ends[k - 1] || 0)).fill(h[ends[k - 1] || 0]));
-        const area = [...steps(stairs), ...steps(Array.from(h)).reverse()].map(([a, b]) => `${p.X(a)} ${p.Y(b)}`);
-        p.add("path", { d: `M${area.join("L")}Z`, class: "mv-area", style: paint(LOST) });
+        if (ends.length !== K) setEnds(made("equal").sizes());
+        const p = plot(scene, { x: [0, L], y: [0, 1.1 * h[0]], ...OF_PROFILES });
+        const stairs = ends.flatMap((end, k) => Array(end - start(k)).fill(h[start(k)]));
+        p.area(stairs, curve, LOST);
         p.line(steps(stairs), LOST);
-        p.line(steps(Array.from(h)));
+        p.line(steps(curve));
         const error = stairs.reduce((sum, top, j) => sum + top - h[j], 0);
         ends.slice(0, -1).forEach((end, k) => {
-          const least = (ends[k - 1] || 0) + 1, most = ends[k + 1] - 1;
+          const least = start(k) + 1, most = ends[k + 1] - 1;
           const move = (to) => {
             const next = Math.min(Math.max(Math.round(to), least), most);
             if (next === ends[k]) return;
@@ -187,8 +200,9 @@
                 const { left } = scene.box.querySelector("svg").getBoundingClientRect();
                 move(((clientX - left - p.X(0)) / (p.X(L) - p.X(0))) * L);
               };
+              const leave = () => removeEventListener("pointermove", follow);
               addEventListener("pointermove", follow);
-              addEventListener("pointerup", () => removeEventListener("pointermove", follow), { once: true });
+              addEventListener("pointerup", leave, { once: true });
             } },
             make("rect", { x: p.X(end) - 9, y: TOP, width: 18, height: HEIGHT - BOTTOM - TOP }),
             make("line", { x1: p.X(end), x2: p.X(end), y1: TOP + 15, y2: HEIGHT - BOTTOM }),
@@ -196,10 +210,10 @@
           p.svg.append(handle);
         });
         p.svg.setAttribute("role", "group");
-        const sizes = ends.map((end, k) => end - (ends[k - 1] || 0));
+        const sizes = ends.map((end, k) => end - start(k));
         legend(scene, [["profile h", ""], ["stairs; the area is the error", LOST]]);
         return [p.svg, `Sizes ${list(sizes)}: expected KL ${words(error)} nats; ` +
-          `the best ${K} sizes lose ${words(dlm.expectedKl(best(K), h))}.`];
+          `the best ${K} sizes lose ${words(dlm.expectedKl(made("optimal"), h))}.`];
       };
     },
 
@@ -304,7 +318,8 @@
         for (let k = 0; k < K; k++) p.line([[0, k + U], [L, k + U]], "", { class: "mv-line mv-level" });
         const sizes = Array.from(made.sizes([U]));
         for (const size of sizes) {
-          p.add("rect", { x: p.X(start), y: p.Y(0) - 8, height: 8, class: "mv-block", width: p.X(start + size) - p.X(start) });
+          const width = p.X(start + size) - p.X(start);
+          p.add("rect", { x: p.X(start), y: p.Y(0) - 8, height: 8, class: "mv-block", width });
           start += size;
         }
         p.line(steps(Array.from(made.startProbabilities, (u) => (sum += u))), colors[label]);
@@ -322,16 +337,16 @@
       ui.button("Add a level", () => set(Math.min(ui.value.n + 1, frames.length + 1)));
       return () => {
         const { levels, certified, least, actual } = frames[ui.value.n - 2];
-        const p = plot(scene, { x: [0, L], y: [0, 1.1 * curve[0]], xLabel: "known tokens j", yLabel: "h in nats" });
+        const p = plot(scene, { x: [0, L], y: [0, 1.1 * curve[0]], ...OF_PROFILES });
         const upper = curve.map((_, j) => curve[levels.findLast((t) => t <= j)]);
         const lower = curve.map((_, j) => curve[levels.find((t) => t >= j)]);
-        const edge = [...steps(upper), ...steps(lower).reverse()].map(([a, b]) => `${p.X(a)} ${p.Y(b)}`);
-        p.add("path", { d: `M${edge.join("L")}Z`, class: "mv-area", style: paint(colors.robust) });
+        p.area(upper, lower, colors.robust);
         p.line(steps(curve));
         for (const t of levels) p.dot(t + 0.5, curve[t], "", `level ${t}`);
         legend(scene, [["true profile and levels", ""], ["band", colors.robust]]);
-        return [p.svg, `Levels at ${levels.join(", ")}: with ${K} iterations the robust schedule certifies ` +
-          `${words(certified)} nats, no schedule less than ${words(least)}; on the true profile it loses ${words(actual)}.`];
+        return [p.svg, `Levels at ${levels.join(", ")}: with ${K} iterations the robust schedule ` +
+          `certifies ${words(certified)} nats, no schedule less than ${words(least)}; on the true ` +
+          `profile it loses ${words(actual)}.`];
       };
     },
 
@@ -347,23 +362,25 @@
       return () => {
         const d = L - ui.value.r, h = dlm.profile("MDS code", { dimension: d, alphabetSize }, L);
         const tc = dlm.totalCorrelation(h);
-        const p = plot(scene, { x: [1, L], y: [floor, 2 * tc], log: "xy", xLabel: "iterations K", yLabel: "expected KL in nats" });
+        const p = plot(scene, { x: [1, L], y: [floor, 2 * tc], log: "xy",
+          xLabel: "iterations K", yLabel: "expected KL in nats" });
         const at = {};
         for (const name of names) {
           const every = residuals[name] ? null : dlm.errorCurve(name, {}, h);
-          const curve = every ? grid.map((K) => every[K - 1]) : residuals[name].map((W) => symbol * W[d - 1]);
+          const curve = grid.map((K, i) => (every ? every[K - 1] : symbol * residuals[name][i][d - 1]));
           p.line(grid.map((K, i) => [K, curve[i] < floor ? NaN : curve[i]]), colors[name]);
           at[name] = curve[grid.findIndex((K) => K >= L / 4)];
         }
         legend(scene, names.map((name) => [name, colors[name]]));
         return [p.svg, `Codimension ${ui.value.r}: TC ${words(tc)} nats. With ` +
           `${grid.find((K) => K >= L / 4)} iterations: ` +
-          Object.entries(at).map(([name, nats]) => `${name} ${words(nats, 3)}`).join(", ") + " nats."];
+          Object.entries(at).map(([name, nats]) => `${name} ${words(nats, 3)}`).join(", ") +
+          ` nats. Lines break where they fall below ${floor} nats, most often to zero.`];
       };
     },
   };
 
-  // ---- in the page -------------------------------------------------------------------------------
+  // ---- in the page -----------------------------------------------------------------------------
 
   function open(place, data) {
     const scene = { box: make("div", { class: "mv-picture" }), legend: make("p", { class: "mv-legend" }) };

@@ -114,6 +114,9 @@
     const [results, stems] = find(query);
     results.forEach((result) => show(result, stems));
     _finishSearch(results.length);
-    MathJax.startup.promise?.then(() => MathJax.typesetPromise([Search.output]));
+    if (!Search.output.querySelector(".math")) return;
+    const script = document.createElement("script"); // which typesets the page
+    script.src = bookMathJax;
+    document.head.append(script);
   };
 })();

@@ -17,7 +17,7 @@ from bookkit.resultsmap import reading_order
 
 CODE = "div.cell_input, details.hide, details.checks, div.highlight, table.ledger, script, style"
 # What says nothing of the subject of a section, or stands among the statements.
-NOT_PROSE = "p.provenance, table.results-map, dl.glossary, dl.py"
+NOT_PROSE = "p.provenance, div.proof[id], figure, table.results-map, dl.glossary, dl.py"
 SEARCHED = "_static/searchtext.js"
 
 
@@ -112,10 +112,11 @@ def collect(app, pagename, templatename, context, doctree):
 
 
 def load_search(app):
-    """Let the search page load the texts, the script that finds in them, and MathJax."""
-    settings = f"window.MathJax = {as_json(app.config.mathjax3_config)}"
-    app.add_js_file(None, body=settings)
-    for script in (app.config.mathjax_path, SEARCHED.removeprefix("_static/"), "search.js"):
+    """Let the search page load the texts and its script, which loads MathJax for formulas."""
+    mathjax = f"_static/{app.config.mathjax_path}"
+    settings = as_json(app.config.mathjax3_config)
+    app.add_js_file(None, body=f"window.MathJax = {settings}; const bookMathJax = '{mathjax}';")
+    for script in (SEARCHED.removeprefix("_static/"), "search.js"):
         app.add_js_file(script, defer="defer")
 
 

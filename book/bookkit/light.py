@@ -31,6 +31,10 @@ _CODE_POINT = re.compile(r"\\([0-9a-f]{2,6})")
 # What docutils calls an entry of its list of references, and what such a list may hold.
 _ENTRY, _ITEM = 'role="doc-biblioentry"', 'role="listitem"'
 _MAP = re.compile(r"\n?(?:/\*|//)[#@] ?sourceMappingURL=\S+(?: ?\*/)?\s*$")
+# Our own larger scripts: remarks on lines of their own, but for the first, and indentation.
+_OURS = ("dlm.js", "explorer.js", "moving.js")
+_REMARK = re.compile(r"^[ \t]*(?://.*|/\*\*(?s:.*?)\*/[ \t]*)\n", re.MULTILINE)
+_INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
 
 
 def add_mathjax(out):
@@ -79,6 +83,21 @@ def _cut_font(path, sheets):
     subset.save_font(font, path, options)
 
 
+def squeezed(script):
+    """A script of ours without the remarks and the indentation that its readers have in the source.
+
+    Parameters
+    ----------
+    script : str
+        In which no line begins within a text but where indentation does not matter.
+
+    Returns
+    -------
+    str
+    """
+    return _INDENT.sub("", _REMARK.sub("", script))
+
+
 def lighten(out):
     """Drop from the pages under `out` what none uses, and mend roles; twice does as once."""
     static = out / "_static"
@@ -96,5 +115,7 @@ def lighten(out):
     _rewrite(theme, _without_idle_icons(used))
     for file in (theme, *sheets, *scripts):
         _rewrite(file, lambda text: _MAP.sub("", text))
+    for file in filter(Path.exists, map(static.joinpath, _OURS)):
+        _rewrite(file, squeezed)
     for font in static.glob("vendor/fontawesome/**/*.ttf"):
         _cut_font(font, (theme, *sheets))

@@ -190,6 +190,15 @@ FIGURES = {
 }
 
 
+class Place(nodes.Invisible, nodes.Element):
+    """What moves, in the pages alone: a notebook that is taken along has the recorded figure."""
+
+
+def write_place(translator, node):
+    """Write the HTML of a place."""
+    translator.body.append(node["html"])
+
+
 class Moving(SphinxDirective):
     """A place for a figure that moves, hidden without JavaScript, with its data."""
 
@@ -207,7 +216,7 @@ class Moving(SphinxDirective):
             f'<div class="moving" data-figure="{name}" hidden>'
             f'<script type="application/json">{quoted(data)}</script></div>'
         )
-        return [nodes.raw("", block, format="html")]
+        return [Place(html=block)]
 
 
 def add_scripts(app, pagename, templatename, context, doctree):
@@ -220,6 +229,7 @@ def add_scripts(app, pagename, templatename, context, doctree):
 
 def setup(app):
     """Register the extension with Sphinx."""
+    app.add_node(Place, html=(write_place, lambda *_: None))
     app.add_directive("moving", Moving)
     app.connect("html-page-context", add_scripts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -125,8 +125,8 @@ def chain_block_profiles(
 
     .. math::
 
-       H_t &= H(X_0) + (t-1)\, E\,\eta(G_{t,n}) && \text{in the first block}, \\
-       H_t &= t\, E\,\eta(G_{t,n}) && \text{in every later one.}
+       H_t &= H(X_0) + (t-1)\, E\,\eta(G_{t,n}) \quad \text{in the first block}, \\
+       H_t &= t\, E\,\eta(G_{t,n}) \quad \text{in every later one.}
 
     Cost :math:`O(B q^3 + B^2)`, whatever the number of blocks.
 

@@ -1,8 +1,8 @@
-"""With ``--changed-pages`` a test that looks at one page in a browser, and passed, is not asked
-again until the page, what it loads, or the tests are others.
+"""With ``--changed-pages`` a test that looks at named pages in a browser, and passed, is not asked
+again until these pages, what they load, or the tests are others.
 
 These are the tests of the built pages that have a parameter ``page`` and the fixture ``browser``,
-and those marked ``of_page``, which may also compare the page with the two packages.
+and those marked ``of_page``, which may also compare their pages with the two packages.
 """
 
 import re
@@ -52,31 +52,35 @@ def packages():
     return digest_of([*(ROOT / "dlm_core").rglob("*.py"), *(ROOT / "book/bookkit").glob("*.py")])
 
 
+def pages_of(item):
+    """Return the pages that a test looks at; none if it may look at all."""
+    marker = item.get_closest_marker("of_page")
+    page = getattr(getattr(item, "callspec", None), "params", {}).get("page")
+    if not item.get_closest_marker("pages") or not (marker or "browser" in item.fixturenames):
+        return []
+    return sorted({*(marker.args if marker else ()), *([page] if page else ())})
+
+
 def kept_at(item):
-    """Return where it is noted that the test passed; None if it is not one of a single page."""
-    parameters = getattr(getattr(item, "callspec", None), "params", {})
-    of_one = "browser" in item.fixturenames and "page" in parameters
-    if item.get_closest_marker("pages") and (of_one or item.get_closest_marker("of_page")):
-        return ROOT / CHECKED / sha256(item.nodeid.encode()).hexdigest()[:16]
-    return None
+    """Return where it is noted that the test passed."""
+    return ROOT / CHECKED / sha256(item.nodeid.encode()).hexdigest()[:16]
 
 
 def state(item):
     """Return a digest of all that the verdict of a test depends on."""
-    if marker := item.get_closest_marker("of_page"):
-        return digest([what_is_shown(*marker.args), packages()])
-    return what_is_shown(item.callspec.params["page"])
+    compared = packages() if item.get_closest_marker("of_page") else ""
+    return digest([compared, *map(what_is_shown, pages_of(item))])
 
 
 @pytest.hookimpl(trylast=True)  # after others have chosen
 def pytest_collection_modifyitems(config, items):
     if not config.getoption("--changed-pages"):
         return
-    passed = []
-    for item in items:
-        file = kept_at(item)
-        if file and file.exists() and file.read_text() == state(item):
-            passed.append(item)
+    passed = [
+        item
+        for item in items
+        if pages_of(item) and kept_at(item).exists() and kept_at(item).read_text() == state(item)
+    ]
     config.hook.pytest_deselected(items=passed)
     items[:] = [item for item in items if item not in passed]
 
@@ -84,8 +88,7 @@ def pytest_collection_modifyitems(config, items):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item):
     report = yield
-    file = kept_at(item)
-    if file and report.when == "call" and report.passed:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(state(item))
+    if report.when == "call" and report.passed and pages_of(item):
+        kept_at(item).parent.mkdir(parents=True, exist_ok=True)
+        kept_at(item).write_text(state(item))
     return report

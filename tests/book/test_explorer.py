@@ -475,7 +475,13 @@ def test_it_can_be_used_by_the_keyboard(page):
     page.open({})
     tab = page.tab
     tab.focus("#ex-K-slider")
-    for key, steps in [("ArrowRight", 33), ("PageUp", 66), ("ArrowLeft", 65), ("Home", 1)]:
+    for key, steps in [
+        ("ArrowRight", 33),
+        ("Home", 1),
+        ("PageUp", 2),
+        ("PageUp", 4),
+        ("ArrowLeft", 3),
+    ]:
         tab.keyboard.press(key)
         assert tab.input_value("#ex-K") == str(steps)
         assert tab.get_attribute("#ex-K-slider", "aria-valuetext") == f"{steps} of 256 iterations"
@@ -570,8 +576,8 @@ def test_scripts_are_light_and_loaded_where_they_are_needed():
     ours = [HTML / "_static" / name for name in ("dlm.js", "explorer.js", "moving.js")]
     assert sum(path.stat().st_size for path in ours if path.exists()) <= 80_000
     for name in PAGES:
-        scripts = {tag["src"].split("?")[0] for tag in soup(name).select("script[src]")}
-        assert ("../_static/explorer.js" in scripts) == (name == PAGE)
+        text = (HTML / f"{name}.html").read_text(encoding="utf-8")
+        assert ("_static/explorer.js" in text) == (name == PAGE)
 
 
 @pytest.mark.pages

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from bookkit import figures, style
-from bookkit.light import lighten
+from bookkit.light import lighten, squeezed
 from PIL import Image
 
 from dlm_core.schedules import Equal, TCAdaptive
@@ -101,3 +101,22 @@ def test_drops_only_what_is_idle(tmp_path):
         assert [script in page for script in scripts] == [False, False, False, True]
         search = (tmp_path / "search.html").read_text()
         assert [script in search for script in scripts] == [False, True, True, True]
+
+
+def test_scripts_keep_what_runs_and_their_first_remark():
+    script = (
+        "/* What it is\n   and for whom. */\n"
+        "(function () {\n"
+        "  // why\n"
+        "  /** What f does:\n\n      the docstring. */\n"
+        '  const f = (x) => "a // b" + x; // kept\n'
+        "})();\n"
+    )
+    light = squeezed(script)
+    assert light == (
+        "/* What it is\nand for whom. */\n"
+        "(function () {\n"
+        'const f = (x) => "a // b" + x; // kept\n'
+        "})();\n"
+    )
+    assert squeezed(light) == light

@@ -32,6 +32,7 @@ PLACES = {
     for page in NOTEBOOKS
     for name in re.findall(r"^:::\{moving\} (\S+)$", prose(page), re.MULTILINE)
 }
+pytestmark = pytest.mark.of_page(*sorted(set(PLACES.values())))  # they hold the data
 
 
 def test_plain_values_of_a_notebook_are_found():

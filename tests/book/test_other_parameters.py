@@ -61,11 +61,11 @@ SETTINGS = [
     ("12_one_run", {"length": 700, "steps": 600, "runs": 2000, "seed": 2}),
     (
         "13_earlier_schedules",
-        {"length": 300, "pairs": [(20, 200), (60, 300)], "few": 10, "draws": 500, "seed": 1},
+        {"length": 300, "pairs": [[20, 200], [60, 300]], "few": 10, "draws": 500, "seed": 1},
     ),
     (
         "13_earlier_schedules",
-        {"length": 600, "pairs": [(500, 600)], "few": 60, "draws": 500, "seed": 2},
+        {"length": 600, "pairs": [[500, 600]], "few": 60, "draws": 500, "seed": 2},
     ),
     (
         "14_structured_targets",
@@ -90,12 +90,12 @@ SETTINGS = [
     (
         "17_learned",
         {"length": 6, "noise": 0.2, "samples": 2000, "budgets": [20, 60, 600], "few": 16}
-        | {"counted": 20, "few_length": 9, "drawn": 1500, "seed": 1},
+        | {"few_length": 9, "drawn": 1500, "seed": 1},
     ),
     (
         "17_learned",
-        {"length": 10, "noise": 0.05, "samples": 6000, "budgets": [30, 100, 1000], "few": 30}
-        | {"counted": 12, "few_length": 10, "drawn": 2500, "seed": 2},
+        {"length": 7, "noise": 0.05, "samples": 3000, "budgets": [15, 40, 500], "few": 30}
+        | {"few_length": 10, "drawn": 1000, "seed": 2},
     ),
     (
         "18_practice",
