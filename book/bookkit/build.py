@@ -73,7 +73,7 @@ def check(root=ROOT):
 def alone(root=ROOT):
     """Wait until no other build of this book runs, and keep others waiting."""
     (root / "_build").mkdir(exist_ok=True)
-    with (root / "_build/lock").open("w", encoding="utf-8") as lock:
+    with (root / "_build/building").open("w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
