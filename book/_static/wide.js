@@ -21,14 +21,14 @@
 
   function mark(box, kind) {
     if (width(box) > box.clientWidth + 1) {
-      if (!("more" in box.dataset)) box.addEventListener("scroll", () => fade(box), { passive: true });
+      box.onscroll = () => fade(box);
       box.tabIndex = 0;
       box.setAttribute("role", "group");
       box.setAttribute("aria-label", `${kind}, scrolls sideways`);
       fade(box);
-    } else if (box.dataset.more) {
-      box.dataset.more = "";
-      for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
+    } else if (box.onscroll) {
+      box.onscroll = null;
+      for (const name of ["data-more", "tabindex", "role", "aria-label"]) box.removeAttribute(name);
     }
   }
 
@@ -41,5 +41,6 @@
   window.addEventListener("load", () => {
     new ResizeObserver(markAll).observe(document.querySelector("article") ?? document.body);
     window.MathJax?.startup?.promise?.then(markAll);
+    document.fonts.addEventListener("loadingdone", markAll); // formulas grow with their letters
   });
 })();

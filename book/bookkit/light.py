@@ -30,6 +30,9 @@ _WOFF2 = re.compile(r'url\([^)]*\.woff2\) format\("woff2"\),')
 _CODE_POINT = re.compile(r"\\([0-9a-f]{2,6})")
 # What docutils calls an entry of its list of references, and what such a list may hold.
 _ENTRY, _ITEM = 'role="doc-biblioentry"', 'role="listitem"'
+# The button in the contents that shows the pages below another; its sign has no words.
+_UNNAMED = '<summary><span class="toctree-toggle"'
+_NAMED = '<summary aria-label="Pages below"><span class="toctree-toggle"'
 _MAP = re.compile(r"\n?(?:/\*|//)[#@] ?sourceMappingURL=\S+(?: ?\*/)?\s*$")
 # Our own larger scripts: remarks on lines of their own, but for the first, and indentation.
 _OURS = ("dlm.js", "explorer.js", "moving.js")
@@ -57,7 +60,7 @@ def _rewrite(path, change):
 
 def _mended(page):
     def change(text):
-        text = _ICON_SCRIPT.sub("", text).replace(_ENTRY, _ITEM)
+        text = _ICON_SCRIPT.sub("", text).replace(_ENTRY, _ITEM).replace(_UNNAMED, _NAMED)
         return text if page.name == "search.html" else _SEARCH_SCRIPT.sub("", text)
 
     return change
