@@ -16,11 +16,11 @@
 
   function fade(box) {
     const rest = width(box) - box.clientWidth - box.scrollLeft;
-    box.dataset.more = [box.scrollLeft > 1 && "left", rest > 1 && "right"].filter(Boolean).join(" ");
+    box.dataset.more = [box.scrollLeft > 0 && "left", rest > 0 && "right"].filter(Boolean).join(" ");
   }
 
   function mark(box, kind) {
-    if (width(box) > box.clientWidth + 1) {
+    if (width(box) > box.clientWidth) {
       box.onscroll = () => fade(box);
       box.tabIndex = 0;
       box.setAttribute("role", "group");

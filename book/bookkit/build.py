@@ -65,7 +65,8 @@ def check(root=ROOT):
     """Check the built pages and return the exit status."""
     files = sorted((root / "tests/book").glob("test_*.py"))
     tests = [file for file in files if "mark.pages" in file.read_text(encoding="utf-8")]
-    command = sys.executable, "-m", "pytest", "-n", "2", "--changed-pages", "-m", "pages", *tests
+    workers = "-n", "2", "--dist", "loadgroup"
+    command = sys.executable, "-m", "pytest", *workers, "--changed-pages", "-m", "pages", *tests
     return subprocess.run(command, cwd=root, check=False).returncode
 
 
