@@ -114,8 +114,8 @@ def _title_page(title, author, articles):
 <p class="author">{html.escape(author)}</p>
 <p class="facts">{html.escape(facts)}</p>
 <p>The pages of the book as one file, made for paper. Left out here, and found on the pages and in
-the notebooks: the reference of the package's functions, the explorer, code that only draws or
-checks, and the single checks behind each line that sums them up.</p>
+the notebooks: the reference of the package's functions, the explorer, the status of the build, code
+that only draws or checks, and the single checks behind each line that sums them up.</p>
 <ul>{items}</ul>
 </article>"""
 
