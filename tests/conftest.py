@@ -8,6 +8,9 @@ import pytest
 # numba, by which galois computes, else gives the whole process, torch too, a thread for each CPU.
 os.environ["NUMBA_NUM_THREADS"] = "1"
 
+# They hold no doctests, and as modules they would have one name.
+collect_ignore = ["conftest.py", "book/conftest.py"]
+
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 # How the reasons begin that are accepted in CI.
 ACCEPTED = ("no GPU",)
