@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 import nbformat
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +22,11 @@ def _pages():
 PAGES = list(_pages())
 NOTEBOOKS = [page for page in PAGES if (ROOT / f"{page}.ipynb").exists()]
 CHAPTERS = [page for page in NOTEBOOKS if page.removeprefix("book/")[0].isdigit()]
+
+
+def together(pages):
+    """Return pages as parameters of tests; all tests of a page go to one worker, which reads it."""
+    return [pytest.param(page, marks=pytest.mark.xdist_group(page)) for page in pages]
 
 
 @cache

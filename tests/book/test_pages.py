@@ -15,7 +15,7 @@ from bookkit.pages import load_macros
 from bookkit.paper import CHROMIUM, OPTIONS
 from bookkit.resultsmap import claims_by_page
 from bs4 import BeautifulSoup
-from contents import CLAIMS, NOTEBOOKS, PAGES, ROOT
+from contents import CLAIMS, NOTEBOOKS, PAGES, ROOT, together
 from playwright.sync_api import sync_playwright
 
 pytestmark = pytest.mark.pages
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.pages
 BUILD = ROOT / "_build"
 HTML = BUILD / "html"
 
-every_page = pytest.mark.parametrize("page", PAGES)
-every_notebook = pytest.mark.parametrize("page", NOTEBOOKS)
+every_page = pytest.mark.parametrize("page", together(PAGES))
+every_notebook = pytest.mark.parametrize("page", together(NOTEBOOKS))
 
 
 @cache

@@ -5,7 +5,7 @@ import re
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bookkit import style
-from contents import PAGES
+from contents import PAGES, together
 
 # Pytest finds a fixture where its name is.
 from test_pages import HTML, browser, site, soup  # noqa: F401
@@ -45,14 +45,10 @@ BOXES = """() => {
 }"""
 
 
-# All tests of a page by one worker, which opens it once.
-EVERY_PAGE = [
-    pytest.param(page, marks=pytest.mark.xdist_group(page))
-    for page in (*PAGES, "search", "genindex", "py-modindex", "prf-prf")
-]
+EVERY_PAGE = (*PAGES, "search", "genindex", "py-modindex", "prf-prf")
 
 
-@pytest.fixture(scope="module", params=EVERY_PAGE)
+@pytest.fixture(scope="module", params=together(EVERY_PAGE))
 def page(request):
     return request.param
 
@@ -108,7 +104,7 @@ def test_icons_are_drawn(tab):
     assert unknown == []
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", together(PAGES))
 def test_figures_are_read_on_a_phone(page):
     for image in soup(page).select("article img[style]"):
         width = int(re.search(r"width: (\d+)px", image["style"])[1])
